@@ -1,0 +1,87 @@
+"""The picture of a sweep: loss against tokens, a colour for each thing that was tried."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from statistics import fmean
+
+from matplotlib import colormaps
+from matplotlib.axes import Axes
+from matplotlib.colors import to_hex
+
+from bitnet.runs.canvas import EndLabel, colours, figure, label, label_ends, save
+from bitnet.runs.curves import Curve
+from bitnet.runs.sweep_rows import SweepRow, by_variant
+
+
+def draw(rows: Sequence[SweepRow], title: str, path: Path) -> bool:
+    """Draw validation loss (or training loss, if no run was validated) of all runs into ``path``.
+
+    Runs that differ only in their seed are one line, their mean, in a band from the lowest to the
+    highest; one that stopped before the others is a dashed line of its own.
+
+    Returns:
+        Whether there was anything to draw.
+    """
+    validated = any(row.val for row in rows)
+    groups: dict[str, list[Curve]] = {}
+    for variant, runs in by_variant(rows).items():
+        curves = [row.val if validated else row.train for row in runs]
+        if found := [curve for curve in curves if curve]:
+            groups[variant] = found
+    if not groups:
+        return False
+    sheet, (axis,) = figure(title, panels=1)
+    palette = _palette(rows, list(groups))
+    ends = [_line(axis, name, curves, palette[name]) for name, curves in groups.items()]
+    kind = "Validation" if validated else "Training"
+    several = any(len(curves) > 1 for curves in groups.values())
+    note = " (line: mean over seeds, band: lowest to highest)" if several else ""
+    label(axis, f"{kind} loss{note}", "loss (nats per token)")
+    label_ends(axis, ends)
+    save(sheet, path)
+    return True
+
+
+def mean_and_range(curves: Sequence[Curve]) -> tuple[Curve, list[float], list[float]]:
+    """Mean, lowest and highest of ``curves`` at the token counts that all of them have."""
+    tables = [dict(zip(curve.tokens, curve.values, strict=True)) for curve in curves]
+    shared = sorted(set.intersection(*(set(table) for table in tables)))
+    columns = [[table[tokens] for table in tables] for tokens in shared]
+    mean = Curve(shared, [fmean(values) for values in columns])
+    return mean, [min(values) for values in columns], [max(values) for values in columns]
+
+
+def _line(axis: Axes, name: str, curves: Sequence[Curve], colour: str) -> EndLabel:
+    """One variant: the runs that got furthest as mean and band, those that stopped early dashed."""
+    furthest = max(curve.tokens[-1] for curve in curves)
+    whole = [curve for curve in curves if curve.tokens[-1] == furthest]
+    for curve in curves:
+        if curve not in whole:
+            axis.plot(curve.tokens, curve.values, color=colour, linewidth=1.0, linestyle="--")
+    mean, low, high = mean_and_range(whole)
+    axis.plot(mean.tokens, mean.values, color=colour, linewidth=1.8, marker="o", markersize=3)
+    axis.fill_between(mean.tokens, low, high, color=colour, alpha=0.2, linewidth=0)
+    seeds = f" ({len(whole)} seeds)" if len(whole) > 1 else ""
+    end = mean.values[-1]
+    return EndLabel(f"{name or 'all runs'}{seeds}  {end:.3f}", end, colour)
+
+
+def _palette(rows: Sequence[SweepRow], variants: list[str]) -> dict[str, str]:
+    """One number varied: a scale from dark to light in its order. Otherwise distinct colours."""
+    keys = [key for key in rows[0].told_by if key != "seed"]
+    values = _numbers(rows, keys[0]) if len(keys) == 1 else {}
+    if len(values) < 3 or not set(variants) <= set(values):
+        return colours(variants)
+    order = sorted(variants, key=values.__getitem__)
+    scale = colormaps["viridis"]
+    return {name: to_hex(scale(0.82 * n / (len(order) - 1))) for n, name in enumerate(order)}
+
+
+def _numbers(rows: Sequence[SweepRow], key: str) -> dict[str, float]:
+    """The value of ``key`` for each variant, where all are numbers; otherwise nothing."""
+    try:
+        return {row.variant: float(row.differences[key]) for row in rows}
+    except ValueError:
+        return {}
