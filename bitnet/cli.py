@@ -1,0 +1,90 @@
+"""The command line: ``bitnet <verb> [overrides]``, with Hydra's grammar after the verb."""
+
+from __future__ import annotations
+
+import logging
+import os
+import sys
+import warnings
+from collections.abc import Callable
+
+VERBS = {
+    "train": "train a model, or with -m a sweep of them",
+    "eval": "loss, perplexity and bits per byte of a run or checkpoint, by source",
+    "generate": "complete a prompt with a trained model",
+    "status": "how far a run is, its last losses and the time left",
+    "data": "inspect: what a mix really holds, source by source",
+    "bench": "train_step: time and memory of BitNet against its dense twin",
+}
+
+_USAGE = """bitnet <verb> [key=value ...]
+
+{verbs}
+
+After the verb come Hydra overrides: bitnet train model=bitnet/700m linear=dense seed=2
+A sweep:                             bitnet train -m linear=bitnet,dense seed=1,2
+The whole configuration of a run:    bitnet train --cfg job
+Help for a verb:                     bitnet train --help
+"""
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """Run one command.
+
+    Args:
+        arguments: what follows ``bitnet`` on the command line; ``None``: take it from there.
+
+    Returns:
+        The exit code: 0, or 2 for a fault of the user's that was explained in a line.
+    """
+    arguments = sys.argv[1:] if arguments is None else arguments
+    if not arguments or arguments[0] in ("-h", "--help", "help"):
+        print(_usage())
+        return 0
+    verb, rest = arguments[0], arguments[1:]
+    if verb in ("-V", "--version"):
+        from bitnet import __version__
+
+        print(__version__)
+        return 0
+    return _guarded(verb, rest)
+
+
+def _usage() -> str:
+    width = max(map(len, VERBS))
+    return _USAGE.format(
+        verbs="\n".join(f"  {verb:<{width}}  {text}" for verb, text in VERBS.items())
+    )
+
+
+def _guarded(verb: str, rest: list[str]) -> int:
+    """Run a verb; the user's faults end in lines on stderr, ours in a stack trace."""
+    # Before torch and tokenizers are imported, which read these.
+    os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
+    from bitnet.commands import verbs
+    from bitnet.commands.faults import USER_FAULTS
+
+    known: dict[str, Callable[[list[str]], None]] = verbs.TABLE
+    if verb not in known:
+        from bitnet.config.errors import nearest
+
+        hint = nearest(verb, list(known))
+        print(f"bitnet: '{verb}' is no verb{hint} (valid: {', '.join(known)})", file=sys.stderr)
+        return 2
+    # Lightning uses a torch name that is on its way out; nothing a user could do about it.
+    warnings.filterwarnings("ignore", message=".*LeafSpec.*", category=FutureWarning)
+    logging.captureWarnings(True)
+    try:
+        known[verb](rest)
+    except USER_FAULTS as fault:
+        for line in str(fault).splitlines():
+            print(f"bitnet {verb}: {line}", file=sys.stderr)
+        return 2
+    except KeyboardInterrupt:
+        print(f"bitnet {verb}: interrupted", file=sys.stderr)
+        return 130
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

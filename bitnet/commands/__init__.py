@@ -1,0 +1,1 @@
+"""One file a verb, each short: compose, validate, build, run, report."""

@@ -1,0 +1,10 @@
+"""The exceptions whose message is meant for the user: shown as lines, without a stack trace."""
+
+from __future__ import annotations
+
+from bitnet.config import ConfigError
+from bitnet.data import DataError
+from bitnet.runs import RunError
+from bitnet.training.checkpoint_io import CheckpointError
+
+USER_FAULTS = (ConfigError, DataError, RunError, CheckpointError)

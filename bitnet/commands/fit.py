@@ -1,0 +1,82 @@
+"""The heart of ``bitnet train``: build everything, let Lightning run, close the books."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import lightning
+import torch
+from rich.console import Console
+
+from bitnet.commands.build import build_data, build_module, build_net, build_trainer
+from bitnet.commands.outputs import build_callbacks, build_loggers
+from bitnet.commands.report import print_header
+from bitnet.commands.settle import device_type, is_main_process
+from bitnet.config import TrainConfig
+from bitnet.config.saved import kinds_of, to_plain
+from bitnet.data import Tokenizer
+from bitnet.data.module import MixtureModule
+from bitnet.runs import RunDirectory
+from bitnet.runs.plots import loss_curves, ternary_shares
+from bitnet.training import PretrainingModule
+from bitnet.training.callbacks import MetricsWriter
+from bitnet.training.peak import device_peak
+from bitnet.training.precision import compute_dtype
+
+CHECKPOINT_FORMAT = 1
+
+
+def fit(config: TrainConfig, run: RunDirectory, tokenizer: Tokenizer, console: Console) -> float:
+    """Train in ``run``, from its newest checkpoint if it has one.
+
+    Returns:
+        The last validation loss in nats a token.
+    """
+    if config.trainer.threads is not None:
+        torch.set_num_threads(config.trainer.threads)
+    lightning.seed_everything(config.seed, verbose=False)
+    data, net = build_data(config, tokenizer), build_net(config)
+    module = build_module(config, net, tokenizer)
+    module.header = _checkpoint_header(config)
+    data.setup("fit")
+    if is_main_process():
+        run.update_record(data=data.fingerprint(), parameters=net.parameter_counts())
+    device = torch.device(device_type(config.trainer))
+    peak = device_peak(device, compute_dtype(config.precision.compute))
+    loggers = build_loggers(config, run, console, run.record()["wandb_id"])
+    callbacks = build_callbacks(config, run, console, net, tokenizer, peak)
+    trainer = build_trainer(config, run.path, loggers, callbacks)
+    checkpoint = run.latest_checkpoint()
+    if is_main_process():
+        print_header(console, config, run, net, checkpoint, peak)
+    trainer.fit(module, datamodule=data, ckpt_path=checkpoint, weights_only=True)
+    return _close(trainer, module, data, run)
+
+
+def _checkpoint_header(config: TrainConfig) -> dict[str, Any]:
+    """What a checkpoint needs to be opened without its run directory."""
+    return {
+        "format": CHECKPOINT_FORMAT,
+        "config": to_plain(config),
+        "kinds": kinds_of(config),
+    }
+
+
+def _close(
+    trainer: lightning.Trainer,
+    module: PretrainingModule,
+    data: MixtureModule,
+    run: RunDirectory,
+) -> float:
+    """Validate the last step if that was not due, write the last row, draw the plots."""
+    if "val/loss" not in module.row:
+        trainer.validate(module, datamodule=data, verbose=False)
+    loss = module.row["val/loss"]
+    for callback in trainer.callbacks:  # type: ignore[attr-defined]  # set by a connector
+        if isinstance(callback, MetricsWriter):
+            callback.flush(trainer, module)
+    if trainer.is_global_zero:
+        loss_curves(run, run.loss_plot)
+        if run.ternary_file.exists():
+            ternary_shares(run, run.ternary_plot)
+    return loss

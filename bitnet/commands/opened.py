@@ -1,0 +1,80 @@
+"""A trained model, opened from its run directory or from a checkpoint file by itself."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from bitnet.commands.build import build_net
+from bitnet.config import ConfigError, TrainConfig
+from bitnet.config.saved import from_plain
+from bitnet.data import Tokenizer, load_tokenizer
+from bitnet.nn import Transformer
+from bitnet.runs import RunDirectory
+from bitnet.training.checkpoint_io import read_checkpoint
+
+_PREFIX = "net."
+
+
+@dataclass
+class Opened:
+    """What a checkpoint holds, ready for use, and where it came from."""
+
+    config: TrainConfig
+    net: Transformer
+    tokenizer: Tokenizer
+    checkpoint: Path
+    tokens: int
+
+
+def open_model(place: str, checkpoint: str) -> Opened:
+    """Open the model at ``place``, computing in the precision it was trained in.
+
+    Args:
+        place: a run directory, or a ``.ckpt`` file.
+        checkpoint: in a run directory: ``last``, or the name of a file in ``checkpoints/``.
+
+    Raises:
+        ConfigError: there is no such checkpoint, or it was not written by this project.
+    """
+    path = find_checkpoint(place, checkpoint)
+    state = read_checkpoint(path)
+    if "bitnet" not in state:
+        raise ConfigError(f"run: {path} is a checkpoint, but not one of bitnet's")
+    header = state["bitnet"]
+    config = from_plain(header["config"], header["kinds"])
+    net = build_net(config)
+    weights = state["state_dict"]
+    net.load_state_dict(
+        {key.removeprefix(_PREFIX): w for key, w in weights.items() if key.startswith(_PREFIX)}
+    )
+    return Opened(config, net.eval(), _tokenizer(path, config), path, header["tokens"])
+
+
+def find_checkpoint(place: str, checkpoint: str) -> Path:
+    """The checkpoint file that is meant.
+
+    Raises:
+        ConfigError: there is none; says which there are.
+    """
+    path = Path(place)
+    if path.is_file():
+        return path
+    run = RunDirectory.open(path)
+    if checkpoint == "last":
+        latest = run.latest_checkpoint()
+        if latest is None:
+            raise ConfigError(f"run: {place} has no checkpoint yet")
+        return latest.resolve()
+    names = sorted(file.name for file in run.checkpoints.glob("*.ckpt"))
+    name = checkpoint if checkpoint.endswith(".ckpt") else f"{checkpoint}.ckpt"
+    if name not in names:
+        listing = ", ".join(["last", *names])
+        raise ConfigError(f"checkpoint: {place} has no '{checkpoint}' (valid: {listing})")
+    return run.checkpoints / name
+
+
+def _tokenizer(checkpoint: Path, config: TrainConfig) -> Tokenizer:
+    """The run's own copy if the checkpoint still lies in its run, else the configured one."""
+    copy = checkpoint.parent.parent / "tokenizer.json"
+    return load_tokenizer(str(copy) if copy.is_file() else config.tokenizer)

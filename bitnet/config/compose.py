@@ -1,0 +1,118 @@
+"""Composes a verb's configuration outside a Hydra job: to check it first, or from a notebook."""
+
+from __future__ import annotations
+
+import itertools
+from dataclasses import fields, is_dataclass
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+from hydra import compose, initialize_config_dir
+from hydra.core.global_hydra import GlobalHydra
+from hydra.core.override_parser.overrides_parser import OverridesParser
+from hydra.errors import HydraException
+from omegaconf import DictConfig, OmegaConf
+from omegaconf.errors import OmegaConfBaseException
+from yaml import YAMLError
+
+from bitnet.config.errors import ConfigError, explain, nearest
+from bitnet.config.paths import config_home
+from bitnet.config.schema import TrainConfig
+from bitnet.config.store import register
+
+
+def compose_config(verb: str, overrides: list[str], config_dir: str | None = None) -> DictConfig:
+    """The composed, typed config of ``verb``.
+
+    Args:
+        verb: name of a primary config: ``train``, ``eval``, ``generate`` or ``inspect``.
+        overrides: as on the command line.
+        config_dir: a further folder of group files.
+
+    Raises:
+        ConfigError: one line for the first fault.
+    """
+    register()
+    if config_dir is not None:
+        paths = [f"file://{config_dir}", f"file://{config_home()}/conf_experiments"]
+        overrides = [f"hydra.searchpath=[{','.join(paths)}]", *overrides]
+    GlobalHydra.instance().clear()
+    with initialize_config_dir(str(config_home() / "configs"), version_base="1.3"):
+        try:
+            config = compose(verb, overrides=overrides)
+        except (HydraException, OmegaConfBaseException, YAMLError, ValueError) as error:
+            defaults = compose(verb) if overrides else OmegaConf.create()
+            folders = [config_home() / "configs", config_home() / "conf_experiments"]
+            folders += [] if config_dir is None else [Path(config_dir)]
+            raise ConfigError(explain(error, defaults, partial(_choices, folders))) from error
+    foreign = _foreign_keys(config)
+    if foreign:
+        raise ConfigError("\n".join(foreign))
+    return config
+
+
+def _choices(folders: list[Path], group: str) -> list[str]:
+    """Names of the files of a config group, sub-folders included."""
+    found = (
+        file.relative_to(folder / group).with_suffix("").as_posix()
+        for folder in folders
+        for file in (folder / group).rglob("*.yaml")
+    )
+    return sorted(found)
+
+
+def _foreign_keys(node: DictConfig, path: str = "") -> list[str]:
+    """Keys that a ``+key=value`` put beside those of a schema: nothing would ever read them."""
+    kind = OmegaConf.get_type(node)
+    typed = isinstance(kind, type) and is_dataclass(kind)
+    valid = [each.name for each in fields(kind)] if is_dataclass(kind) else []
+    found = []
+    for key in map(str, node):
+        name = f"{path}{key}"
+        if typed and key not in valid:
+            hint = nearest(key, valid)
+            found.append(f"{name}: there is no such key{hint} (valid: {', '.join(valid)})")
+        elif not OmegaConf.is_missing(node, key) and isinstance(node._get_node(key), DictConfig):
+            found += _foreign_keys(node[key], f"{name}.") if node[key] is not None else []
+    return found
+
+
+def to_object(config: DictConfig) -> Any:
+    """The dataclass instance of a composed config.
+
+    Raises:
+        ConfigError: a required value is missing, or an interpolation cannot be resolved.
+    """
+    try:
+        return OmegaConf.to_object(config)
+    except OmegaConfBaseException as error:
+        raise ConfigError(explain(error, config)) from error
+
+
+def train_config(overrides: list[str]) -> TrainConfig:
+    """A training config from overrides, for tests and notebooks."""
+    config: TrainConfig = to_object(compose_config("train", overrides))
+    return config
+
+
+def expand_sweep(overrides: list[str]) -> list[list[str]]:
+    """The jobs of a multirun: every combination of the swept values, as overrides each.
+
+    Raises:
+        ConfigError: an override cannot be parsed.
+    """
+    try:
+        parsed = OverridesParser.create().parse_overrides(overrides)
+    except HydraException as error:
+        raise ConfigError(explain(error, OmegaConf.create())) from error
+    axes: list[list[str]] = []
+    for override in parsed:
+        if override.is_sweep_override() and override.is_choice_sweep():
+            key = override.get_key_element()
+            axes.append([f"{key}={value}" for value in override.sweep_string_iterator()])
+        elif override.is_sweep_override():
+            continue  # a range of numbers for a sweeper to draw from; checked when drawn
+        else:
+            axes.append([str(override.input_line)])
+    return [list(job) for job in itertools.product(*axes)]

@@ -1,0 +1,187 @@
+"""The shape of every configuration: one dataclass a section, the rooms' own specs where they exist.
+
+OmegaConf checks names and types against these, in YAML files and on the command line alike, and
+``OmegaConf.to_object`` gives the rooms real instances. Sections with several kinds (``data``,
+``optimizer``, ``schedule``) are typed by their base; the group file picks the kind.
+"""
+
+from dataclasses import dataclass, field
+from typing import Any, Optional
+
+from omegaconf import MISSING
+
+from bitnet.data import (
+    CorpusSpec,
+    HubCorpus,
+    LocalCorpus,
+    PocketCorpus,
+    StreamSpec,
+    ValidationSpec,
+)
+from bitnet.inference import SamplingSpec
+from bitnet.nn import LinearSpec, ModelShape
+from bitnet.training.optimizers import AdamW, Optimizer
+from bitnet.training.precision import Precision
+from bitnet.training.schedules import Constant, Cosine, Schedule, TwoStage
+
+KINDS: dict[str, dict[str, type]] = {
+    "data": {"pocket": PocketCorpus, "local": LocalCorpus, "hub": HubCorpus},
+    "optimizer": {"adamw": AdamW},
+    "schedule": {"two_stage": TwoStage, "cosine": Cosine, "constant": Constant},
+}
+"""Sections that come in several kinds: group, then kind, to the dataclass that types it."""
+
+
+@dataclass
+class Budget:
+    """How long to train, in tokens."""
+
+    tokens: int = MISSING
+
+
+@dataclass
+class Batch:
+    """Sequences of one optimizer step (``size``, all devices) and of one pass (``micro``)."""
+
+    size: int = 16
+    micro: int = 16
+    sequence_length: int = 256
+
+
+@dataclass
+class Validation(ValidationSpec):
+    """What is held out, and how often it is measured."""
+
+    every_tokens: int = 1_000_000
+
+
+@dataclass
+class CheckpointCadence:
+    """How often to save, and how many checkpoints to keep (0: all)."""
+
+    every_tokens: int = 1_000_000
+    every_minutes: float = 15.0
+    keep: int = 2
+
+
+@dataclass
+class TrainerSpec:
+    """What runs the steps: Lightning's accelerator, devices and strategy.
+
+    Attributes:
+        threads: CPU threads of torch; ``null`` leaves torch's choice.
+        deterministic: refuse operations whose result varies from run to run.
+    """
+
+    accelerator: str = "auto"
+    devices: int = 1
+    nodes: int = 1
+    strategy: str = "auto"
+    deterministic: bool = True
+    threads: Optional[int] = None  # noqa: UP045 - OmegaConf reads this form on every version
+
+
+@dataclass
+class WandbSpec:
+    """Weights & Biases. ``mode=auto``: online with a key, offline without."""
+
+    enabled: bool = True
+    mode: str = "auto"
+    project: str = "bitnet"
+    entity: Optional[str] = None  # noqa: UP045
+    group: Optional[str] = None  # noqa: UP045
+    tags: list[str] = field(default_factory=list)
+
+
+@dataclass
+class LoggerSpec:
+    """Where metrics go besides ``metrics.csv``, and the cadence of rows."""
+
+    every_tokens: int = 65_536
+    wandb: WandbSpec = field(default_factory=WandbSpec)
+
+
+@dataclass
+class SamplesSpec:
+    """Text written while training (``every_tokens=0``: never)."""
+
+    every_tokens: int = 1_000_000
+    prompts: list[str] = field(default_factory=list)
+    sampling: SamplingSpec = field(default_factory=SamplingSpec)
+
+
+@dataclass
+class TernarySpec:
+    """The monitor of ternary weights (``every_tokens=0``: never)."""
+
+    every_tokens: int = 262_144
+
+
+@dataclass
+class CallbacksSpec:
+    """What is done beside training; ``extra`` takes any Lightning callback by ``_target_``."""
+
+    progress: bool = True
+    heartbeat_seconds: float = 5.0
+    samples: SamplesSpec = field(default_factory=SamplesSpec)
+    ternary: TernarySpec = field(default_factory=TernarySpec)
+    extra: dict[str, Any] = field(default_factory=dict)
+
+
+@dataclass
+class TrainConfig:
+    """Everything a run is made of; ``bitnet train --cfg job`` prints one."""
+
+    name: str = MISSING
+    run_dir: str = MISSING
+    resume: Optional[str] = None  # noqa: UP045
+    seed: int = 1
+    compile: str = "auto"
+    tokenizer: str = MISSING
+    budget: Budget = field(default_factory=Budget)
+    batch: Batch = field(default_factory=Batch)
+    model: ModelShape = MISSING
+    linear: LinearSpec = field(default_factory=LinearSpec)
+    data: CorpusSpec = MISSING
+    mix: dict[str, float] = field(default_factory=dict)
+    stream: StreamSpec = field(default_factory=StreamSpec)
+    validation: Validation = field(default_factory=Validation)
+    checkpoint: CheckpointCadence = field(default_factory=CheckpointCadence)
+    optimizer: Optimizer = MISSING
+    schedule: Schedule = MISSING
+    trainer: TrainerSpec = field(default_factory=TrainerSpec)
+    precision: Precision = field(default_factory=Precision)
+    logger: LoggerSpec = field(default_factory=LoggerSpec)
+    callbacks: CallbacksSpec = field(default_factory=CallbacksSpec)
+
+
+@dataclass
+class EvalConfig:
+    """``bitnet eval``: which run, which checkpoint, and how much to measure."""
+
+    run: str = MISSING
+    checkpoint: str = "last"
+    tokens_per_source: Optional[int] = None  # noqa: UP045
+    output: Optional[str] = None  # noqa: UP045
+    trainer: TrainerSpec = field(default_factory=TrainerSpec)
+
+
+@dataclass
+class GenerateConfig:
+    """``bitnet generate``: which run, which checkpoint, what to complete and how."""
+
+    run: str = MISSING
+    checkpoint: str = "last"
+    prompt: str = ""
+    samples: int = 1
+    device: str = "auto"
+    cache: bool = True
+    sampling: SamplingSpec = field(default_factory=SamplingSpec)
+
+
+@dataclass
+class InspectConfig(TrainConfig):
+    """``bitnet data inspect``: a training config, and how much of its data to read."""
+
+    inspect_samples: int = 2000
+    excerpt_characters: int = 240

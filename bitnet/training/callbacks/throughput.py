@@ -1,0 +1,90 @@
+"""Tokens a second, MFU and peak memory, measured over log windows and never between.
+
+The device is waited for on log steps only. Time spent waiting for data counts (it is the run's own
+fault); validation, samples and checkpoints do not.
+"""
+
+from __future__ import annotations
+
+import resource
+import sys
+from contextlib import ExitStack
+from time import perf_counter
+from typing import Any
+
+import torch
+from lightning import LightningModule, Trainer
+
+from bitnet.training.module import PretrainingModule
+from bitnet.training.peak import Peak
+from bitnet.training.step_callback import StepCallback
+
+
+class Throughput(StepCallback):
+    """Lays speed and memory into the row of each log step.
+
+    Args:
+        every_tokens: the cadence of log steps.
+        flops_per_token: arithmetic of one token, forward and backward.
+        peak: what one device can do; MFU is left out where that is unknown.
+    """
+
+    def __init__(self, every_tokens: int, flops_per_token: float, peak: Peak) -> None:
+        self.every_tokens = every_tokens
+        self.flops_per_token = flops_per_token
+        self.peak = peak
+        self._start = self._since = perf_counter()
+        self._step = 0
+        self._paused = 0.0
+        self._elapsed_before = 0.0
+        self._validation = ExitStack()
+
+    def run_starts(self, trainer: Trainer, module: PretrainingModule) -> None:
+        """Start the clocks."""
+        self._start = self._since = perf_counter()
+        self._step, self._paused = trainer.global_step, module.paused_seconds
+
+    def after_step(self, trainer: Trainer, module: PretrainingModule) -> None:
+        """On a log step, wait for the device and measure the window that ends here."""
+        step = trainer.global_step
+        if not module.plan.due(step, self.every_tokens):
+            return
+        if module.device.type == "cuda":
+            torch.cuda.synchronize(module.device)
+        now, paused = perf_counter(), module.paused_seconds
+        seconds = max(now - self._since - (paused - self._paused), 1e-9)
+        rate = (step - self._step) * module.plan.tokens_per_step / seconds
+        module.row |= {
+            "tokens_per_second": rate,
+            "elapsed_seconds": self._elapsed_before + now - self._start,
+            "peak_memory_bytes": peak_memory(module.device),
+        }
+        if self.peak.flops is not None:
+            devices = self.peak.flops * trainer.world_size
+            module.row["mfu"] = rate * self.flops_per_token / devices
+        self._since, self._step, self._paused = now, step, paused
+
+    def on_validation_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        """Validation is not training."""
+        if isinstance(pl_module, PretrainingModule):
+            self._validation.enter_context(pl_module.pause())
+
+    def on_validation_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        """Training goes on."""
+        self._validation.close()
+
+    def state_dict(self) -> dict[str, Any]:
+        """Seconds of all processes of this run so far."""
+        return {"elapsed_seconds": self._elapsed_before + perf_counter() - self._start}
+
+    def load_state_dict(self, state_dict: dict[str, Any]) -> None:
+        """Go on counting from there."""
+        self._elapsed_before = state_dict["elapsed_seconds"]
+
+
+def peak_memory(device: torch.device) -> int:
+    """Bytes: allocated on a GPU at most, or resident in this process at most."""
+    if device.type == "cuda":
+        return torch.cuda.max_memory_allocated(device)
+    unit = 1 if sys.platform == "darwin" else 1024
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * unit

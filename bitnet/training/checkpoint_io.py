@@ -1,0 +1,89 @@
+"""Checkpoints are written whole or not at all, and opened without running anybody's code.
+
+A run may be killed, or a disk fill up, while a checkpoint is written. Here it goes to a temporary
+file beside its place, is flushed to the disk, and only then takes its name, so the newest
+checkpoint is always a complete one. Reading uses ``weights_only=True``: tensors and plain
+containers, no pickled code.
+"""
+
+from __future__ import annotations
+
+import errno
+import os
+import shutil
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import torch
+from lightning.pytorch.plugins.io import CheckpointIO
+
+
+class CheckpointError(RuntimeError):
+    """A checkpoint could not be written or read; the message says which and what to do."""
+
+
+class AtomicCheckpointIO(CheckpointIO):
+    """Lightning's file layer, atomic and safe to open."""
+
+    def save_checkpoint(
+        self,
+        checkpoint: dict[str, Any],
+        path: str | Path,
+        storage_options: Any | None = None,
+    ) -> None:
+        """Write ``checkpoint`` at ``path``; on any failure the old file there is untouched."""
+        target = Path(path)
+        target.parent.mkdir(parents=True, exist_ok=True)
+        part = target.with_name(f".{target.name}.{os.getpid()}.part")
+        try:
+            with part.open("wb") as stream:
+                torch.save(checkpoint, stream)
+                stream.flush()
+                os.fsync(stream.fileno())
+            part.replace(target)
+        except (OSError, RuntimeError) as error:
+            part.unlink(missing_ok=True)
+            raise CheckpointError(_explain(target, error)) from error
+
+    def load_checkpoint(
+        self,
+        path: str | Path,
+        map_location: Callable[..., Any] | None = None,
+        weights_only: bool | None = True,
+    ) -> dict[str, Any]:
+        """Read a checkpoint; always as data only."""
+        return read_checkpoint(path)
+
+    def remove_checkpoint(self, path: str | Path) -> None:
+        """Delete a checkpoint that has been superseded."""
+        Path(path).unlink(missing_ok=True)
+
+
+def read_checkpoint(path: str | Path) -> dict[str, Any]:
+    """The plain dict stored at ``path``, on the CPU.
+
+    Raises:
+        CheckpointError: there is no such file, or it is not a whole checkpoint.
+    """
+    try:
+        state: dict[str, Any] = torch.load(path, map_location="cpu", weights_only=True)
+    except FileNotFoundError as error:
+        raise CheckpointError(f"{path}: there is no such checkpoint") from error
+    except Exception as error:  # torch raises many kinds for a torn or foreign file
+        reason = str(error).splitlines()[0]
+        raise CheckpointError(f"{path}: is not a whole, safe checkpoint ({reason})") from error
+    return state
+
+
+def _explain(target: Path, error: Exception) -> str:
+    """One line: which file, why, and that nothing older was lost."""
+    kept = "earlier checkpoints are untouched; resume from them with resume=RUN_DIR"
+    # torch's zip writer turns a short write into a RuntimeError about the archive.
+    full = isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EDQUOT)
+    full = full or "PytorchStreamWriter" in str(error) or "unexpected pos" in str(error)
+    if full:
+        free = shutil.disk_usage(target.parent).free / 1e6
+        return f"{target}: no space left on the disk ({free:.0f} MB free); {kept}"
+    reason = str(error).splitlines()[0] if str(error) else type(error).__name__
+    return f"{target}: cannot be written ({reason}); {kept}"
