@@ -1,0 +1,146 @@
+"""Packs the documents of one source into samples of a fixed number of tokens.
+
+Every document is followed by the end token, documents follow one another without gaps, and a sample
+is the next `length` tokens: samples do not overlap, nothing is padded and nothing is dropped. Since
+a sample holds one token more than it predicts, the first token of a sample is never predicted.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+from itertools import islice
+
+import numpy as np
+from numpy.typing import NDArray
+
+from bitnet.data.blocks import Block, BlockReader
+from bitnet.data.cursor import Cursor
+from bitnet.data.pieces import PIECE_CHARS, pieces_of
+from bitnet.data.tokenizer import Tokenizer
+
+_FIRST_CHARS = PIECE_CHARS // 4
+_MOST_CHARS = PIECE_CHARS * 2
+"""Text tokenised at once: little after a start, since every stream starts in every source, then
+more with each refill until the tokenizer works at full speed."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Piece:
+    """A piece of a document, and where the next piece starts (None after the last)."""
+
+    block: Block
+    document: int
+    start: int
+    end: int
+    following: int | None
+
+    @property
+    def text(self) -> str:
+        return self.block.texts[self.document][self.start : self.end]
+
+
+class Packer:
+    """Endless sequence of samples of one stream from one source, with an exact position."""
+
+    def __init__(self, reader: BlockReader, tokenizer: Tokenizer, cursor: Cursor | None) -> None:
+        """Start at the beginning, or go on from `cursor`."""
+        self._tokenizer = tokenizer
+        self._resumed = cursor
+        self._cursor = cursor or Cursor()
+        self._pieces = self._read(reader, self._cursor)
+        self._queue: deque[tuple[_Piece, NDArray[np.int32]]] = deque()
+        self._block: Block | None = None
+        self._chars_at_once = _FIRST_CHARS
+
+    @property
+    def cursor(self) -> Cursor:
+        """Position of the first token of the next sample."""
+        return self._cursor
+
+    def sample(self, length: int) -> NDArray[np.int32]:
+        """The next `length` tokens, `[length]`."""
+        taken: list[NDArray[np.int32]] = []
+        missing = length
+        while missing:
+            if not self._queue:
+                self._fill()
+            piece, tokens = self._queue[0]
+            self._enter(piece.block)
+            part = tokens[self._cursor.token : self._cursor.token + missing]
+            taken.append(part)
+            missing -= len(part)
+            self._advance(piece, self._cursor.token + len(part) == len(tokens), len(part))
+        self._cursor = replace(self._cursor, samples=self._cursor.samples + 1)
+        return np.concatenate(taken)
+
+    def _advance(self, piece: _Piece, finished: bool, count: int) -> None:
+        at = self._cursor
+        if not finished:
+            self._cursor = replace(at, token=at.token + count)
+            return
+        self._queue.popleft()
+        if piece.following is not None:
+            self._cursor = replace(at, offset=piece.following, token=0)
+            return
+        self._cursor = replace(
+            at,
+            document=piece.document + 1,
+            offset=0,
+            token=0,
+            documents=at.documents + 1,
+            done=piece.block.done(piece.document + 1),
+        )
+
+    def _enter(self, block: Block) -> None:
+        """Move the cursor to the block of the next token and count what the block leaves out."""
+        if block is self._block:
+            return
+        at, first = self._cursor, self._block is None
+        self._block = block
+        if first and self._resumed is not None and _same_block(at, block):
+            return
+        self._cursor = Cursor(
+            epoch=block.epoch,
+            file=block.file,
+            record=block.record,
+            samples=at.samples,
+            documents=at.documents,
+            empty=at.empty + block.empty,
+            broken=at.broken + block.broken,
+            held_out=at.held_out + block.held_out,
+            begun=block.begun,
+            done=block.begun,
+        )
+
+    def _fill(self) -> None:
+        """Tokenise the next pieces into the queue."""
+        chosen: list[_Piece] = []
+        size = 0
+        while size < self._chars_at_once:
+            piece = next(self._pieces)
+            chosen.append(piece)
+            size += piece.end - piece.start
+        self._chars_at_once = min(2 * self._chars_at_once, _MOST_CHARS)
+        encoded = self._tokenizer.encode_batch([piece.text for piece in chosen])
+        for piece, ids in zip(chosen, encoded, strict=True):
+            if piece.following is None:
+                ids.append(self._tokenizer.eos_id)
+            if ids:
+                self._queue.append((piece, np.asarray(ids, dtype=np.int32)))
+
+    @staticmethod
+    def _read(reader: BlockReader, at: Cursor) -> Iterator[_Piece]:
+        """Pieces of all documents from the cursor's on."""
+        skipped, offset = at.document, at.offset
+        for block in reader.blocks(at):
+            for document, text in islice(enumerate(block.texts), skipped, None):
+                for start, end in pieces_of(text, offset):
+                    yield _Piece(block, document, start, end, end if end < len(text) else None)
+                offset = 0
+            skipped = 0
+
+
+def _same_block(cursor: Cursor, block: Block) -> bool:
+    return (cursor.epoch, cursor.file, cursor.record) == (block.epoch, block.file, block.record)
