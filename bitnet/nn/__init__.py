@@ -1,0 +1,19 @@
+"""One Transformer, and the linear layers it can be made of."""
+
+from bitnet.nn.bit_linear import BitLinear
+from bitnet.nn.cache import KVCache
+from bitnet.nn.linear import DenseLinear
+from bitnet.nn.linear_spec import LinearSpec
+from bitnet.nn.norm import RMSNorm
+from bitnet.nn.shape import ModelShape
+from bitnet.nn.transformer import Transformer
+
+__all__ = [
+    "BitLinear",
+    "DenseLinear",
+    "KVCache",
+    "LinearSpec",
+    "ModelShape",
+    "RMSNorm",
+    "Transformer",
+]

@@ -1,0 +1,139 @@
+"""The ternary linear layer: an fp32 master weight and its int8 codes, made once a step.
+
+Quantising a weight reads it twice; a model does it once per change of the weight, not once per
+micro-batch. The codes are kept in buffers that no checkpoint holds. They are made anew when the
+weight's version counter or storage changed, after every optimizer step (fused optimizers leave the
+counter alone, so a hook on all optimizers counts their steps), when the layer moved, and at every
+call of ``train()`` or ``eval()`` (averaging tools write through ``.data``, unseen by any
+counter).
+
+Inside a compiled region nothing can look at version counters. A layer whose owner promises to call
+:meth:`BitLinear.refresh` before each pass (``refreshed_by_owner``) uses its codes there; any other
+compiled layer quantises its weight within the graph, slower and never stale.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any, NamedTuple
+
+import torch
+from torch import Tensor
+from torch.optim.optimizer import register_optimizer_step_post_hook
+
+from bitnet.nn.linear import DenseLinear
+from bitnet.quant import Engine, select_engine, ternary_codes
+
+Quantizer = Callable[[Tensor], tuple[Tensor, Tensor]]
+
+
+class _OptimizerSteps:
+    """Counts the steps of all optimizers in this process."""
+
+    taken = 0
+
+    def __call__(self, *_: Any) -> None:
+        _OptimizerSteps.taken += 1
+
+
+register_optimizer_step_post_hook(_OptimizerSteps())
+
+
+class _Seen(NamedTuple):
+    """What a weight was like when its codes were made."""
+
+    # The alias keeps the storage alive, so its address cannot come back for another one.
+    alias: Tensor
+    version: int
+    steps: int
+
+    def still(self, weight: Tensor) -> bool:
+        same_storage = self.alias.data_ptr() == weight.data_ptr()
+        unwritten = self.version == weight._version and self.steps == _OptimizerSteps.taken
+        return same_storage and unwritten
+
+
+class BitLinear(DenseLinear):
+    """``int8(norm(x)) @ ternary(W).T`` with straight-through gradients.
+
+    Attributes:
+        weight: latent fp32 weight ``[out, in]``.
+        codes: int8 ternary codes of it, as of the last :meth:`refresh`.
+        scale: fp32 scalar, ``weight ~ codes * scale``.
+
+    Args:
+        in_features: width of the input.
+        out_features: width of the output.
+        norm_eps: eps of an RMSNorm inside the layer; ``None`` for no norm.
+        engine: name of the engine (see :func:`bitnet.quant.select_engine`).
+    """
+
+    codes: Tensor
+    scale: Tensor
+
+    def __init__(
+        self,
+        in_features: int,
+        out_features: int,
+        norm_eps: float | None = None,
+        engine: str = "auto",
+    ) -> None:
+        super().__init__(in_features, out_features, norm_eps)
+        codes = torch.zeros(out_features, in_features, dtype=torch.int8)
+        self.register_buffer("codes", codes, persistent=False)
+        self.register_buffer("scale", torch.zeros(()), persistent=False)
+        self.engine_name = engine
+        self.refreshed_by_owner = False
+        self._engine: Engine | None = None
+        self._seen: _Seen | None = None
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Map ``[..., in]`` to ``[..., out]`` in x's dtype."""
+        codes, scale = self.current()
+        return self.engine()(self.normed(x), (self.weight,), (codes,), (scale,))[0]
+
+    def engine(self) -> Engine:
+        """The engine for where the weight is now."""
+        if self._engine is None:
+            shape = (self.weight.shape[0], self.weight.shape[1])
+            self._engine = select_engine(self.engine_name, self.weight.device, shape)
+        return self._engine
+
+    def current(self) -> tuple[Tensor, Tensor]:
+        """Codes and scale of the weight as it is now."""
+        if torch.compiler.is_compiling():
+            if not self.refreshed_by_owner:
+                return ternary_codes(self.weight.detach())
+        else:
+            self.refresh()
+        return self.codes, self.scale
+
+    def refresh(self, quantizer: Quantizer = ternary_codes) -> None:
+        """Make the codes anew if the weight changed since they were made."""
+        if self._seen is not None and self._seen.still(self.weight):
+            return
+        self.engine()
+        # A training step may save these tensors even if an evaluation made them.
+        with torch.inference_mode(False), torch.no_grad():
+            weight = self.weight.detach()
+            self.codes, self.scale = quantizer(weight)
+            self._seen = _Seen(weight, weight._version, _OptimizerSteps.taken)
+
+    def invalidate(self) -> None:
+        """Have the codes made anew at the next pass; needed after a write through ``.data``."""
+        self._seen = None
+
+    def train(self, mode: bool = True) -> BitLinear:
+        """Set the mode; codes are made anew at the next pass."""
+        self.invalidate()
+        super().train(mode)
+        return self
+
+    def _apply(self, fn: Callable[[Tensor], Tensor], recurse: bool = True) -> BitLinear:
+        self._seen = self._engine = None
+        super()._apply(fn, recurse)  # type: ignore[no-untyped-call]
+        return self
+
+    def __getstate__(self) -> dict[str, Any]:
+        state = super().__getstate__()  # type: ignore[no-untyped-call]
+        return {**state, "_seen": None}

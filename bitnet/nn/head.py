@@ -1,0 +1,67 @@
+"""From the residual stream to logits, or straight to the loss of every token.
+
+The loss keeps one set of logits in the compute dtype for backward and does its arithmetic in fp32,
+so nothing of the size tokens x vocabulary is ever held in fp32 when compiled.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+from torch.autograd import Function
+from torch.nn.functional import linear
+
+from bitnet.nn.norm import RMSNorm
+
+
+class Head(nn.Module):
+    """Final norm and output projection, full precision; it owns a weight only if untied.
+
+    Args:
+        dim: width of the residual stream.
+        vocabulary: number of tokens, or ``None`` to use the embedding's weight.
+        norm_eps: eps of the final norm.
+    """
+
+    def __init__(self, dim: int, vocabulary: int | None, norm_eps: float) -> None:
+        super().__init__()
+        self.weight: nn.Parameter | None
+        self.norm = RMSNorm(dim, norm_eps)
+        owned = None if vocabulary is None else nn.Parameter(torch.empty(vocabulary, dim))
+        self.register_parameter("weight", owned)
+
+    def forward(
+        self, x_BTD: Tensor, embedding_VD: Tensor, targets_BT: Tensor | None = None
+    ) -> Tensor:
+        """Logits ``[B, T, V]`` in fp32, or with targets the loss of each, ``[B, T]`` in nats."""
+        weight_VD = embedding_VD if self.weight is None else self.weight
+        logits_BTV = linear(self.norm(x_BTD), weight_VD.to(x_BTD.dtype))
+        if targets_BT is None:
+            return logits_BTV.float()
+        return token_nll(logits_BTV.flatten(0, 1), targets_BT.flatten()).view_as(targets_BT)
+
+
+def token_nll(logits_NV: Tensor, targets_N: Tensor) -> Tensor:
+    """Cross entropy of every row against its target token, fp32 ``[N]`` in nats."""
+    nll_N: Tensor = _TokenNLL.apply(logits_NV, targets_N)  # type: ignore[no-untyped-call]
+    return nll_N
+
+
+class _TokenNLL(Function):
+    @staticmethod
+    def forward(ctx: Any, logits_NV: Tensor, targets_N: Tensor) -> Tensor:
+        wide_NV = logits_NV.float()
+        log_total_N = wide_NV.logsumexp(dim=-1)
+        ctx.save_for_backward(logits_NV, targets_N, log_total_N)
+        return log_total_N - wide_NV.gather(1, targets_N[:, None]).squeeze(1)
+
+    @staticmethod
+    def backward(ctx: Any, grad_N: Tensor) -> tuple[Tensor, None]:
+        logits_NV, targets_N, log_total_N = ctx.saved_tensors
+        share_NV = (logits_NV.float() - log_total_N[:, None]).exp()
+        # A comparison, not a scatter: the same bits on every run, and it fuses.
+        tokens_V = torch.arange(logits_NV.shape[1], device=logits_NV.device)
+        hit_NV = targets_N[:, None] == tokens_V
+        return ((share_NV - hit_NV.float()) * grad_N[:, None]).to(logits_NV.dtype), None
