@@ -1,7 +1,7 @@
 # One command a wish; `make` alone lists them. Each target makes what it needs first.
 PYTHON ?= python3
 VENV ?= .venv
-BENCH ?= linear
+BENCH ?= train_step
 ARGS ?=
 
 BIN := $(VENV)/bin
@@ -29,7 +29,7 @@ lint: $(STAMP) ## Check style, formatting and types
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 
-bench: $(STAMP) ## Run one benchmark (BENCH=linear)
+bench: $(STAMP) ## Run one benchmark (BENCH=train_step)
 	$(BIN)/bitnet bench $(BENCH) $(ARGS)
 
 clean: ## Remove .venv, caches and build outputs; runs/ stays

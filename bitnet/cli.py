@@ -35,13 +35,18 @@ def main(arguments: list[str] | None = None) -> int:
         arguments: what follows ``bitnet`` on the command line; ``None``: take it from there.
 
     Returns:
-        The exit code: 0, or 2 for a fault of the user's that was explained in a line.
+        The exit code: 0; 1 after failed jobs of a sweep; 2 for a fault that was explained in lines.
     """
     arguments = sys.argv[1:] if arguments is None else arguments
     if not arguments or arguments[0] in ("-h", "--help", "help"):
         print(_usage())
         return 0
     verb, rest = arguments[0], arguments[1:]
+    if verb in ("train", "eval", "generate", "data") and {"-h", "--help"} & set(rest):
+        from bitnet.commands.help import show_help
+
+        show_help(verb)
+        return 0
     if verb in ("-V", "--version"):
         from bitnet import __version__
 
@@ -62,7 +67,7 @@ def _guarded(verb: str, rest: list[str]) -> int:
     # Before torch and tokenizers are imported, which read these.
     os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
     from bitnet.commands import verbs
-    from bitnet.commands.faults import USER_FAULTS
+    from bitnet.commands.faults import USER_FAULTS, SweepError
 
     known: dict[str, Callable[[list[str]], None]] = verbs.TABLE
     if verb not in known:
@@ -79,7 +84,7 @@ def _guarded(verb: str, rest: list[str]) -> int:
     except USER_FAULTS as fault:
         for line in str(fault).splitlines():
             print(f"bitnet {verb}: {line}", file=sys.stderr)
-        return 2
+        return 1 if isinstance(fault, SweepError) else 2
     except KeyboardInterrupt:
         print(f"bitnet {verb}: interrupted", file=sys.stderr)
         return 130

@@ -34,9 +34,9 @@ def mix_of(config: TrainConfig) -> dict[str, float]:
     return {name: config.mix[name] for name in sorted(config.mix)}
 
 
-def build_data(config: TrainConfig, tokenizer: Tokenizer) -> MixtureModule:
-    """The mixture, not yet opened."""
-    return MixtureModule(
+def open_data(config: TrainConfig, tokenizer: Tokenizer) -> MixtureModule:
+    """The mixture, opened: its files found and its weights checked against them."""
+    data = MixtureModule(
         corpus=config.data,
         weights=config.mix,
         tokenizer=tokenizer,
@@ -46,6 +46,8 @@ def build_data(config: TrainConfig, tokenizer: Tokenizer) -> MixtureModule:
         stream=config.stream,
         validation=config.validation,
     )
+    data.setup()
+    return data
 
 
 def build_net(config: TrainConfig) -> Transformer:

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from rich.console import Console
 
-from bitnet.commands.build import build_data, build_module, build_trainer
+from bitnet.commands.build import open_data, build_module, build_trainer
 from bitnet.commands.opened import open_model
 from bitnet.commands.report import losses_table
 from bitnet.commands.settle import device_type
@@ -33,7 +33,7 @@ def evaluate(spec: EvalConfig) -> dict[str, float]:
     module = build_module(config, opened.net, opened.tokenizer)
     with tempfile.TemporaryDirectory() as scratch:
         trainer = build_trainer(config, Path(scratch), [], [])
-        trainer.validate(module, datamodule=build_data(config, opened.tokenizer), verbose=False)
+        trainer.validate(module, datamodule=open_data(config, opened.tokenizer), verbose=False)
     result = {key.removeprefix("val/"): value for key, value in module.row.items()}
     title = f"{opened.checkpoint.name}, {opened.tokens:,} tokens trained"
     Console().print(losses_table(result, title))

@@ -7,4 +7,9 @@ from bitnet.data import DataError
 from bitnet.runs import RunError
 from bitnet.training.checkpoint_io import CheckpointError
 
-USER_FAULTS = (ConfigError, DataError, RunError, CheckpointError)
+
+class SweepError(RuntimeError):
+    """Jobs of a sweep failed; the message says which and why."""
+
+
+USER_FAULTS = (ConfigError, DataError, RunError, CheckpointError, SweepError)

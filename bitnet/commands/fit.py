@@ -8,7 +8,7 @@ import lightning
 import torch
 from rich.console import Console
 
-from bitnet.commands.build import build_data, build_module, build_net, build_trainer
+from bitnet.commands.build import build_module, build_net, build_trainer
 from bitnet.commands.outputs import build_callbacks, build_loggers
 from bitnet.commands.report import print_header
 from bitnet.commands.settle import device_type, is_main_process
@@ -26,7 +26,13 @@ from bitnet.training.precision import compute_dtype
 CHECKPOINT_FORMAT = 1
 
 
-def fit(config: TrainConfig, run: RunDirectory, tokenizer: Tokenizer, console: Console) -> float:
+def fit(
+    config: TrainConfig,
+    run: RunDirectory,
+    tokenizer: Tokenizer,
+    data: MixtureModule,
+    console: Console,
+) -> float:
     """Train in ``run``, from its newest checkpoint if it has one.
 
     Returns:
@@ -35,10 +41,9 @@ def fit(config: TrainConfig, run: RunDirectory, tokenizer: Tokenizer, console: C
     if config.trainer.threads is not None:
         torch.set_num_threads(config.trainer.threads)
     lightning.seed_everything(config.seed, verbose=False)
-    data, net = build_data(config, tokenizer), build_net(config)
+    net = build_net(config)
     module = build_module(config, net, tokenizer)
     module.header = _checkpoint_header(config)
-    data.setup("fit")
     if is_main_process():
         run.update_record(data=data.fingerprint(), parameters=net.parameter_counts())
     device = torch.device(device_type(config.trainer))

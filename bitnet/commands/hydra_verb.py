@@ -6,6 +6,7 @@ comes. So the command line is composed once without running anything; then Hydra
 
 from __future__ import annotations
 
+import logging
 import sys
 from argparse import Namespace
 from collections.abc import Callable
@@ -17,11 +18,14 @@ from hydra._internal.utils import get_args_parser
 from hydra.core.hydra_config import HydraConfig
 from omegaconf import DictConfig, OmegaConf
 
+from bitnet.commands.faults import USER_FAULTS, SweepError
 from bitnet.commands.sweep import report_sweep
 from bitnet.config import ConfigError, TrainConfig, validate
 from bitnet.config.compose import compose_config, expand_sweep, to_object
 from bitnet.config.paths import config_home
 from bitnet.config.store import register
+
+_log = logging.getLogger(__name__)
 
 Job = Callable[[Any, list[str]], Any]
 
@@ -31,23 +35,54 @@ def run_verb(verb: str, config_name: str, job: Job, arguments: list[str]) -> Non
 
     Raises:
         ConfigError: one line a problem, found before anything ran.
+        SweepError: jobs of a sweep failed; the others were run all the same.
     """
     register()
+    # Hydra's parser wants all overrides on one side of a flag; people put -m anywhere.
+    arguments = sorted(arguments, key=lambda each: each not in ("-m", "--multirun"))
     flags = get_args_parser().parse_args(arguments)
     composed = [] if _only_shows(flags) else _check(config_name, flags)
     if flags.cfg or flags.info:  # these print what composing gives; a fault must still read well
         compose_config(config_name, flags.overrides, flags.config_dir)
-    sweep = _sweep_folder(composed[0]) if flags.multirun and composed else None
-    try:
-        _launch(verb, config_name, job, arguments)
-    finally:
-        if sweep is not None:
-            report_sweep(sweep)
+    outcome = _Outcome(job, sweep=bool(flags.multirun))
+    _launch(verb, config_name, outcome, arguments)
+    if flags.multirun and composed and isinstance(composed[0], TrainConfig):
+        report_sweep(Path(composed[0].run_dir))
+    outcome.close()
+
+
+class _Outcome:
+    """Runs jobs and keeps what they raise until Hydra, which would print stack traces, is done."""
+
+    def __init__(self, job: Job, sweep: bool) -> None:
+        self.job = job
+        self.sweep = sweep
+        self.faults: list[tuple[list[str], Exception]] = []
+
+    def __call__(self, config: Any, overrides: list[str]) -> Any:
+        try:
+            return self.job(config, overrides)
+        except Exception as error:
+            self.faults.append((overrides, error))
+            if not isinstance(error, USER_FAULTS):
+                _log.exception("the job failed")
+            elif self.sweep:
+                _log.error("the job failed: %s", error)
+            return None
+
+    def close(self) -> None:
+        """Raise what has been kept."""
+        if not self.faults:
+            return
+        if not self.sweep:
+            raise self.faults[0][1]
+        lines = (f"{' '.join(overrides)}: {error}" for overrides, error in self.faults)
+        raise SweepError(f"{len(self.faults)} job(s) failed\n" + "\n".join(lines))
 
 
 def _only_shows(flags: Namespace) -> bool:
     """Whether the flags only ask Hydra to print something."""
-    asked = (flags.help, flags.hydra_help, flags.cfg, flags.info)
+    asked = (flags.hydra_help, flags.cfg, flags.info)
     return any(asked) or bool(flags.shell_completion) or bool(flags.experimental_rerun)
 
 
@@ -79,25 +114,24 @@ def _refuse_devices_in_sweep(configs: list[TrainConfig]) -> None:
         )
 
 
-def _sweep_folder(config: Any) -> Path | None:
-    return Path(config.run_dir) if isinstance(config, TrainConfig) else None
-
-
-def _launch(verb: str, config_name: str, job: Job, arguments: list[str]) -> None:
+def _launch(verb: str, config_name: str, outcome: _Outcome, arguments: list[str]) -> None:
     def task(config: DictConfig) -> Any:
         runtime = HydraConfig.get()
         if "run_dir" in config:
             OmegaConf.update(config, "run_dir", runtime.runtime.output_dir)
-            if runtime.mode is not None and runtime.mode.name == "MULTIRUN":
-                _name_group(config, Path(runtime.sweep.dir).name)
-        return job(to_object(config), list(runtime.overrides.task))
+            if outcome.sweep and config.logger.wandb.group is None:
+                # W&B shows the jobs of a sweep as one group, unless the user named another.
+                config.logger.wandb.group = Path(runtime.sweep.dir).name
+        result = outcome(to_object(config), list(runtime.overrides.task))
+        _remove_if_empty(Path(runtime.runtime.output_dir))
+        return result
 
     sys.argv = [f"bitnet {verb}", *arguments]
     folder = str(config_home() / "configs")
     hydra.main(version_base="1.3", config_path=folder, config_name=config_name)(task)()
 
 
-def _name_group(config: DictConfig, name: str) -> None:
-    """W&B shows the jobs of a sweep as one group, unless the user named another."""
-    if config.logger.wandb.group is None:
-        config.logger.wandb.group = name
+def _remove_if_empty(folder: Path) -> None:
+    """Hydra makes the folder before the job; a job refused at once leaves none."""
+    if folder != Path.cwd() and folder.is_dir() and not any(folder.iterdir()):
+        folder.rmdir()

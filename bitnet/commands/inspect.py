@@ -15,7 +15,7 @@ from rich.console import Console
 from rich.table import Table
 
 from bitnet.commands.build import mix_of
-from bitnet.config import ConfigError, InspectConfig, validate
+from bitnet.config import ConfigError, TrainConfig, validate
 from bitnet.data import DataError, Source, Tokenizer, load_tokenizer, weights_problems
 from bitnet.data.records import Record, Selection
 from bitnet.data.sampler import source_of
@@ -23,6 +23,8 @@ from bitnet.training.display import short
 
 _TOKENISED_BYTES = 4_000_000
 _BATCH_BYTES = 200_000
+_DEALT_SAMPLES = 20_000
+_EXCERPT_CHARACTERS = 240
 
 
 @dataclass
@@ -48,7 +50,7 @@ class Contents:
     excerpt: str = ""
 
 
-def inspect(config: InspectConfig) -> dict[str, Contents]:
+def inspect(config: TrainConfig) -> dict[str, Contents]:
     """Read every source of the mix, print what is there and return it.
 
     Raises:
@@ -63,11 +65,11 @@ def inspect(config: InspectConfig) -> dict[str, Contents]:
     mix = mix_of(config)
     contents = {name: read_source(sources[name], tokenizer) for name in mix}
     weights = tuple(mix.values())
-    drawn = Counter(source_of(config.seed, i, weights) for i in range(config.inspect_samples))
+    drawn = Counter(source_of(config.seed, i, weights) for i in range(_DEALT_SAMPLES))
     console = Console()
     console.print(_table(config, contents, drawn))
     for name, found in contents.items():
-        excerpt = " ".join(found.excerpt[: config.excerpt_characters].split())
+        excerpt = " ".join(found.excerpt[:_EXCERPT_CHARACTERS].split())
         console.print(f"[bold]{name}[/]", highlight=False)
         console.print(textwrap.indent(excerpt, "  "), highlight=False, markup=False)
         if found.fault:
@@ -128,7 +130,7 @@ class _TokenCounter:
         self._texts, self._held = [], 0
 
 
-def _table(config: InspectConfig, contents: dict[str, Contents], drawn: Counter[int]) -> Table:
+def _table(config: TrainConfig, contents: dict[str, Contents], drawn: Counter[int]) -> Table:
     title = f"{config.data.name} with tokenizer {config.tokenizer}"
     table = Table("source", title=title, title_justify="left")
     epochs = f"epochs in {short(config.budget.tokens)}"

@@ -10,6 +10,7 @@ from pathlib import Path
 import torch
 from rich.console import Console
 
+from bitnet.commands.build import open_data
 from bitnet.commands.fit import fit
 from bitnet.commands.outputs import close_wandb
 from bitnet.commands.report import print_summary
@@ -24,6 +25,7 @@ from bitnet.config.saved import (
     to_yaml,
 )
 from bitnet.data import Tokenizer, load_tokenizer
+from bitnet.data.module import MixtureModule
 from bitnet.runs import RunDirectory, find_latest
 from bitnet.runs.metadata import collect
 from bitnet.runs.record import timestamp
@@ -46,10 +48,11 @@ def train(config: TrainConfig, overrides: list[str] | None = None) -> float:
         unfinished = find_latest(run.path.parent, config_id(config))
         if unfinished is not None:
             return resume(unfinished.path, [])
+    data = open_data(config, tokenizer)
     if is_main_process():
         run.create(to_yaml(config), _new_record(config, overrides or []))
         tokenizer.save(run.path / "tokenizer.json")
-    return _run(config, run, tokenizer)
+    return _run(config, run, tokenizer, data)
 
 
 def resume(path: Path, overrides: list[str]) -> float:
@@ -78,15 +81,17 @@ def resume(path: Path, overrides: list[str]) -> float:
         note = {"time": timestamp(), "overrides": overrides}
         resumes = [*run.record()["resumes"], note]
         run.update_record(resumes=resumes, tokens_total=asked.budget.tokens)
-    return _run(asked, run, tokenizer)
+    return _run(asked, run, tokenizer, open_data(asked, tokenizer))
 
 
-def _run(config: TrainConfig, run: RunDirectory, tokenizer: Tokenizer) -> float:
+def _run(
+    config: TrainConfig, run: RunDirectory, tokenizer: Tokenizer, data: MixtureModule
+) -> float:
     """Train, and leave a record of how it ended, whatever happens."""
     console, code = Console(), 1
     try:
         _note(run, state="running", error=None, ended=None)
-        loss = fit(config, run, tokenizer, console)
+        loss = fit(config, run, tokenizer, data, console)
         _note(run, state="finished", ended=timestamp())
         code = 0
     except KeyboardInterrupt:

@@ -58,7 +58,8 @@ def data_verb(arguments: list[str]) -> None:
 
     if not arguments or arguments[0] != "inspect":
         raise ConfigError("says what to do with the data: bitnet data inspect [overrides]")
-    run_verb("data inspect", "inspect", lambda config, _: inspect(config), arguments[1:])
+    here = "hydra.run.dir=."  # nothing is written, so no run directory is made
+    run_verb("data inspect", "train", lambda config, _: inspect(config), [*arguments[1:], here])
 
 
 def bench_verb(arguments: list[str]) -> None:

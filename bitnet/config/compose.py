@@ -26,7 +26,7 @@ def compose_config(verb: str, overrides: list[str], config_dir: str | None = Non
     """The composed, typed config of ``verb``.
 
     Args:
-        verb: name of a primary config: ``train``, ``eval``, ``generate`` or ``inspect``.
+        verb: name of a primary config: ``train``, ``eval`` or ``generate``.
         overrides: as on the command line.
         config_dir: a further folder of group files.
 

@@ -177,11 +177,3 @@ class GenerateConfig:
     device: str = "auto"
     cache: bool = True
     sampling: SamplingSpec = field(default_factory=SamplingSpec)
-
-
-@dataclass
-class InspectConfig(TrainConfig):
-    """``bitnet data inspect``: a training config, and how much of its data to read."""
-
-    inspect_samples: int = 2000
-    excerpt_characters: int = 240

@@ -13,14 +13,13 @@ from hydra.core.config_store import ConfigStore
 from omegaconf import OmegaConf
 
 from bitnet.config.paths import config_home
-from bitnet.config.schema import KINDS, EvalConfig, GenerateConfig, InspectConfig, TrainConfig
+from bitnet.config.schema import KINDS, EvalConfig, GenerateConfig, TrainConfig
 
 _STAMP = "BITNET_STAMP"
 _VERBS = {
     "train": TrainConfig,
     "eval": EvalConfig,
     "generate": GenerateConfig,
-    "inspect": InspectConfig,
 }
 
 

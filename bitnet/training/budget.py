@@ -1,8 +1,8 @@
 """Time is counted in tokens; optimizer steps are derived here and nowhere else.
 
 A user says ``budget.tokens``, ``validation.every_tokens`` and ``checkpoint.every_tokens``;
-Lightning wants steps and batches. This module is the one place where the first becomes the second, so every
-cadence agrees on what "step" means, whatever the batch size or the number of devices.
+Lightning wants steps and batches. This module is the one place where the first becomes the second,
+so every cadence agrees on what "step" means, whatever the batch size or the number of devices.
 """
 
 from __future__ import annotations

@@ -1,0 +1,59 @@
+"""``bitnet <verb> --help``: the groups with what each choice is, then the keys with their values.
+
+Hydra's own help lists names only. Here each choice is shown with the first line of its file, which
+says what it is for; so the help cannot fall behind the configs.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from bitnet.config.paths import config_home
+
+_VERB_FILES = {"train": "train", "eval": "eval", "generate": "generate", "data": "train"}
+_NOT_GROUPS = ("hydra",)
+
+
+def show_help(verb: str) -> None:
+    """Print the help of a verb that takes overrides."""
+    home = config_home()
+    name = _VERB_FILES[verb]
+    primary = (home / "configs" / f"{name}.yaml").read_text("utf-8")
+    print(_comment_of(primary))
+    if name == "train":
+        _print_groups(home)
+    print("\nkeys (key=value; the rest of the configuration: bitnet train --cfg job)")
+    print(_keys_of(primary))
+    print("\nflags: -m sweep over comma-separated values, --cfg job print the configuration,")
+    print("       --config-dir DIR further group files, --hydra-help everything Hydra can do")
+
+
+def _print_groups(home: Path) -> None:
+    print("\ngroups (group=choice)")
+    for root in ("configs", "conf_experiments"):
+        for folder in sorted((home / root).iterdir()):
+            if not folder.is_dir() or folder.name in _NOT_GROUPS:
+                continue
+            print(f"\n  {folder.name}")
+            for file in sorted(folder.rglob("*.yaml")):
+                choice = file.relative_to(folder).with_suffix("").as_posix()
+                print(f"    {choice:<18} {_first_comment(file)}")
+
+
+def _first_comment(file: Path) -> str:
+    lines = file.read_text("utf-8").splitlines()
+    comments = [line[2:] for line in lines if line.startswith("# ") and "@package" not in line]
+    return comments[0] if comments else ""
+
+
+def _comment_of(text: str) -> str:
+    """The lines of comment that open a file."""
+    lines = text.splitlines()
+    end = next((i for i, line in enumerate(lines) if not line.startswith("#")), len(lines))
+    return "\n".join(line.removeprefix("# ") for line in lines[:end])
+
+
+def _keys_of(text: str) -> str:
+    """The file's own keys, without the defaults list and Hydra's section."""
+    body = text.partition("\n\n")[2].partition("\nhydra:")[0].strip("\n")
+    return "\n".join(f"  {line}" for line in body.splitlines() if line)
