@@ -8,7 +8,7 @@ from pathlib import Path
 
 from rich.console import Console
 
-from bitnet.commands.build import open_data, build_module, build_trainer
+from bitnet.commands.build import build_module, build_trainer, open_data
 from bitnet.commands.opened import open_model
 from bitnet.commands.report import losses_table
 from bitnet.commands.settle import device_type

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import asdict
 from typing import Any
 
 import lightning
@@ -80,7 +81,9 @@ def _close(
     for callback in trainer.callbacks:  # type: ignore[attr-defined]  # set by a connector
         if isinstance(callback, MetricsWriter):
             callback.flush(trainer, module)
+    read = [asdict(report) for report in data.report()]
     if trainer.is_global_zero:
+        run.update_record(data_read=read)
         loss_curves(run, run.loss_plot)
         if run.ternary_file.exists():
             ternary_shares(run, run.ternary_plot)

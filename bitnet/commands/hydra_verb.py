@@ -115,7 +115,11 @@ def _refuse_devices_in_sweep(configs: list[TrainConfig]) -> None:
 
 
 def _launch(verb: str, config_name: str, outcome: _Outcome, arguments: list[str]) -> None:
+    # Hydra reads the command line without the verb; Lightning starts other ranks with it.
+    whole = [sys.argv[0], *verb.split(), *arguments]
+
     def task(config: DictConfig) -> Any:
+        sys.argv = whole
         runtime = HydraConfig.get()
         if "run_dir" in config:
             OmegaConf.update(config, "run_dir", runtime.runtime.output_dir)
@@ -128,7 +132,10 @@ def _launch(verb: str, config_name: str, outcome: _Outcome, arguments: list[str]
 
     sys.argv = [f"bitnet {verb}", *arguments]
     folder = str(config_home() / "configs")
-    hydra.main(version_base="1.3", config_path=folder, config_name=config_name)(task)()
+    try:
+        hydra.main(version_base="1.3", config_path=folder, config_name=config_name)(task)()
+    finally:
+        sys.argv = whole
 
 
 def _remove_if_empty(folder: Path) -> None:

@@ -52,6 +52,7 @@ def print_summary(console: Console, run: RunDirectory) -> None:
         values = {key[4:]: value for key, value in last.items() if key.startswith("val/")}
         title = f"validation after {short(last['tokens'])} tokens"
         console.print(losses_table(values, title))
+    console.print(_data_table(run.record()["data_read"] or []))
     _print_sample(console, run)
     console.print(f"run directory: {run.path}", highlight=False, soft_wrap=True)
 
@@ -77,6 +78,24 @@ def losses_table(values: dict[str, float], title: str) -> Table:
 def _cells(values: dict[str, float], suffix: str) -> list[str]:
     loss, bits = values[f"loss{suffix}"], values.get(f"bits_per_byte{suffix}")
     return [f"{loss:.4f}", f"{exp(loss):.1f}", "" if bits is None else f"{bits:.4f}"]
+
+
+def _data_table(read: list[dict[str, float]]) -> Table:
+    """What each source really gave to the run, and what could not be used of it."""
+    table = Table("source", title="data trained on", title_justify="left")
+    for name in ("weight", "realised", "tokens", "documents", "epochs", "unusable"):
+        table.add_column(name, justify="right")
+    for row in read:
+        table.add_row(
+            str(row["name"]),
+            f"{row['weight']:.2%}",
+            f"{row['share']:.2%}",
+            short(row["tokens"]),
+            f"{row['documents']:,}",
+            f"{row['epochs']:.2f}",
+            f"{row['empty'] + row['broken']:,}",
+        )
+    return table
 
 
 def _print_sample(console: Console, run: RunDirectory) -> None:

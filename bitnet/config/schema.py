@@ -43,8 +43,8 @@ class Budget:
 class Batch:
     """Sequences of one optimizer step (``size``, all devices) and of one pass (``micro``)."""
 
-    size: int = 16
-    micro: int = 16
+    size: int = 8
+    micro: int = 8
     sequence_length: int = 256
 
 

@@ -183,14 +183,17 @@ class MixtureModule(lightning.LightningDataModule):
         self._ledger = CursorLedger(self.trained_batches, cursors)
 
     def report(self) -> list[SourceReport]:
-        """What each source has given to this rank in its `trained_batches` batches."""
+        """What each source has given to all ranks in `trained_batches` batches of each.
+
+        A collective like `state_dict` when torch.distributed is initialised.
+        """
         plan = self._ready()
         return source_reports(
-            self._ledger.at(self.trained_batches),
+            _gather(self._ledger.at(self.trained_batches)),
             self.source_names,
             plan.weights,
             plan.sequence_length,
-            plan.stream.streams // plan.world,
+            plan.stream.streams,
         )
 
     def _ready(self) -> FeedPlan:

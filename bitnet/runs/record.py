@@ -26,6 +26,7 @@ FIELDS = {
     "versions": "of Python and packages",
     "machine": "host, processor, memory, accelerators",
     "data": "fingerprint of corpus, tokenizer and mix",
+    "data_read": "what each source really gave: samples, tokens, epochs, unusable records",
     "parameters": "counts of the model's parameters",
     "tokens_total": "the token budget",
     "resumes": "for each time it was resumed: {time, overrides, …}",

@@ -40,5 +40,6 @@ def compute_dtype(compute: str) -> torch.dtype:
 def _has_native_bf16(device: str) -> bool:
     if device == "cuda":
         return bool(torch.cuda.is_bf16_supported(including_emulation=False))
-    capabilities = torch.cpu.get_capabilities()
+    # Absent from the oldest torch that is supported: there, auto means fp32.
+    capabilities: dict[str, bool] = getattr(torch.cpu, "get_capabilities", dict)()
     return any(capabilities.get(name, False) for name in ("avx512_bf16", "amx_bf16", "bf16"))

@@ -46,6 +46,9 @@ def test_a_run_directory_stands_alone(corpus: Path, run: Path) -> None:
     record = RunDirectory(run).record()
     assert record["state"] == "finished" and record["parameters"]["ternary"] > 0
     assert record["versions"]["torch"] == torch.__version__
+    read = {row["name"]: row for row in record["data_read"]}
+    assert sum(row["samples"] for row in read.values()) == 24 * 4
+    assert read["web"]["share"] == pytest.approx(0.5, abs=0.2) and read["web"]["broken"] == 0
     assert (run / "checkpoints" / "last.ckpt").resolve().name == "tokens-000000000006144.ckpt"
 
 
@@ -88,9 +91,7 @@ def test_generate_completes_and_caching_changes_nothing(
     assert "sampling.top_p" in capsys.readouterr().err
 
 
-def test_status_shows_progress(
-    corpus: Path, run: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
+def test_status_shows_progress(corpus: Path, run: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert train(corpus, run) == 0
     capsys.readouterr()
     assert main(["status", str(run)]) == 0

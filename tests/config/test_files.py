@@ -28,7 +28,7 @@ EXPERIMENTS = choices(config_home() / "conf_experiments" / "experiment")
 def test_every_choice_of_every_group_composes_and_validates(choice: str) -> None:
     extra = ["data.root=somewhere"] if "local" in choice else []
     if choice == "trainer=ddp":
-        extra = ["batch.micro=8"]
+        extra = ["batch.micro=4"]
     validate(train_config([choice, *extra]))
 
 

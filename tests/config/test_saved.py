@@ -64,7 +64,7 @@ def test_only_known_packages_may_be_named() -> None:
         {"_target_": "lightning.pytorch.callbacks.EarlyStopping", "monitor": "val/loss"},
     )
     assert built.monitor == "val/loss"
-    with pytest.raises(ConfigError, match="'os.system' is not allowed"):
+    with pytest.raises(ConfigError, match="is not allowed"):
         instantiate("callbacks.extra.x", {"_target_": "os.system", "command": "true"})
     with pytest.raises(ConfigError, match="needs _target_"):
         instantiate("callbacks.extra.x", {"monitor": "loss"})

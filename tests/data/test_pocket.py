@@ -3,6 +3,7 @@
 import json
 import sysconfig
 import threading
+from pathlib import Path
 
 import pytest
 
@@ -10,6 +11,7 @@ from bitnet.data import DataError, PocketCorpus, load_tokenizer
 from bitnet.data.pocket import corpus as pocket_file
 from bitnet.data.pocket.cache import build_file, build_folder, cache_folder, environment_key
 from bitnet.data.pocket.docstrings import docstrings_of
+from bitnet.data.pocket.installation import project_pages
 from bitnet.data.pocket.prose import chapters_of, clean_prose
 from bitnet.data.records import Selection
 from tests.data.corpora import LLAMA, batches, module_of
@@ -159,3 +161,15 @@ def test_chapters_lose_no_paragraph():
     parts = chapters_of(text, 500)
     assert len(parts) > 5
     assert " ".join(" ".join(parts).split()) == " ".join(text.split())
+
+
+def test_packages_that_a_program_puts_on_its_path_change_nothing(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    before = environment_key(1)
+    vendored = tmp_path / "vendored-1.0.dist-info"
+    vendored.mkdir()
+    (vendored / "METADATA").write_text("Name: vendored\nVersion: 1.0\n\nA page.\n", "utf-8")
+    monkeypatch.syspath_prepend(str(tmp_path))
+    assert environment_key(1) == before
+    assert "vendored" not in dict(project_pages())

@@ -10,6 +10,7 @@ import hashlib
 import os
 import platform
 import shutil
+import sysconfig
 import tempfile
 from collections.abc import Callable
 from importlib import metadata
@@ -32,13 +33,21 @@ def cache_folder(cache_dir: str | None) -> Path:
 
 def environment_key(*settings: object) -> str:
     """Short name of this Python with its packages, and of `settings`."""
-    packages = sorted(
-        f"{dist.name}=={dist.version}"
-        for dist in metadata.distributions()
-        if dist.name and dist.name.lower() != OWN_DISTRIBUTION
-    )
+    packages = sorted(f"{dist.name}=={dist.version}" for dist in installed_distributions())
     described = [platform.python_version(), platform.system(), *packages, *map(str, settings)]
     return hashlib.sha256("\n".join(described).encode()).hexdigest()[:16]
+
+
+def installed_distributions() -> list[metadata.Distribution]:
+    """What is installed in this environment, this project left out.
+
+    Looked up in its folders and not on `sys.path`, which grows while a program runs (setuptools,
+    for one, puts packages of its own there).
+    """
+    paths = sysconfig.get_paths()
+    folders = dict.fromkeys(os.path.realpath(paths[name]) for name in ("purelib", "platlib"))
+    found = metadata.distributions(path=list(folders))
+    return [dist for dist in found if dist.name and dist.name.lower() != OWN_DISTRIBUTION]
 
 
 def build_folder(folder: Path, build: Callable[[Path], None]) -> None:

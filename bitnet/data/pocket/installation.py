@@ -10,7 +10,7 @@ from email import message_from_string
 from importlib import metadata
 from pathlib import Path
 
-from bitnet.data.pocket.cache import OWN_DISTRIBUTION
+from bitnet.data.pocket.cache import OWN_DISTRIBUTION, installed_distributions
 
 LARGEST_FILE_BYTES = 1 << 20
 _SKIPPED_FOLDERS = frozenset({"__pycache__", "site-packages", "dist-packages", OWN_DISTRIBUTION})
@@ -55,9 +55,9 @@ def read_text(path: Path) -> str | None:
 def project_pages() -> Iterator[tuple[str, str]]:
     """Names and descriptions of the installed projects, in the order of their names."""
     found: dict[str, str] = {}
-    for distribution in metadata.distributions():
+    for distribution in installed_distributions():
         page = _description(distribution)
-        if distribution.name and distribution.name.lower() != OWN_DISTRIBUTION and page:
+        if page:
             found.setdefault(distribution.name, page)
     yield from sorted(found.items())
 
