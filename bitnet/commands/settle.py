@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from dataclasses import replace
 
 import torch
@@ -13,6 +14,7 @@ from bitnet.data import Tokenizer
 from bitnet.training.compiling import resolve_compile
 from bitnet.training.precision import resolve_compute
 
+_log = logging.getLogger(__name__)
 _VOCABULARY_MULTIPLE = 64
 
 
@@ -38,9 +40,11 @@ def settle(config: TrainConfig, tokenizer: Tokenizer) -> TrainConfig:
     """
     device = device_type(config.trainer)
     try:
-        compiled, _ = resolve_compile(config.compile, device)
+        compiled, line = resolve_compile(config.compile, device)
     except ValueError as error:
         raise ConfigError(str(error)) from error
+    if config.compile == "auto" and not compiled:
+        _log.warning(line)
     return replace(
         config,
         compile="always" if compiled else "never",

@@ -72,9 +72,9 @@ def resume(path: Path, overrides: list[str]) -> float:
     changes = changed_identity(saved, asked)
     if changes:
         raise ConfigError("\n".join(changes))
-    asked = replace(asked, run_dir=str(run.path))
     validate(asked)
     tokenizer = load_tokenizer(str(run.path / "tokenizer.json"))
+    asked = settle(replace(asked, run_dir=str(run.path)), tokenizer)
     if is_main_process():
         if run.is_live():
             raise ConfigError(f"resume: {run.path} is still being trained by another process")
@@ -94,9 +94,10 @@ def _run(
         loss = fit(config, run, tokenizer, data, console)
         _note(run, state="finished", ended=timestamp())
         code = 0
-    except KeyboardInterrupt:
+    except (KeyboardInterrupt, SystemExit) as stop:
+        # Lightning turns Ctrl-C and SIGTERM into SystemExit after saving a checkpoint.
         _note(run, state="interrupted", error="interrupted", ended=timestamp())
-        raise
+        raise KeyboardInterrupt from stop
     except Exception as error:
         line = str(error).splitlines()[0] if str(error) else type(error).__name__
         _note(run, state="failed", error=line, ended=timestamp())

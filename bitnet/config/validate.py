@@ -63,9 +63,12 @@ def _batch(config: TrainConfig) -> list[str]:
             found.append(f"batch.{name}: {getattr(batch, name)} must be at least 1")
     if config.budget.tokens < 1:
         found.append(f"budget.tokens: {config.budget.tokens} must be at least 1")
+    for name in ("devices", "nodes"):
+        if getattr(config.trainer, name) < 1:
+            found.append(f"trainer.{name}: {getattr(config.trainer, name)} must be at least 1")
     if found:
         return found
-    world = max(1, config.trainer.devices) * max(1, config.trainer.nodes)
+    world = config.trainer.devices * config.trainer.nodes
     if batch.size % (batch.micro * world):
         found.append(
             f"batch.size: {batch.size} sequences cannot be split into micro-batches of "

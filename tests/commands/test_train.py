@@ -2,6 +2,7 @@
 
 import csv
 import json
+import signal
 from pathlib import Path
 from typing import Any
 
@@ -178,6 +179,33 @@ def test_an_exception_leaves_a_checkpoint_of_the_last_whole_step(
         for each in (run, alone)
     )
     assert all(torch.equal(ours[name], theirs[name]) for name in theirs)
+
+
+def test_an_interrupt_is_recorded_and_can_be_resumed(
+    corpus: Path, run: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def press(*_: Any, **__: Any) -> None:
+        raise KeyboardInterrupt
+
+    handler = signal.getsignal(signal.SIGINT)
+    with monkeypatch.context() as patch:
+        patch.setattr("bitnet.training.callbacks.sampler.Sampler._write", press)
+        assert train(corpus, run) == 130
+    signal.signal(signal.SIGINT, handler)  # Lightning leaves it ignored
+    assert "interrupted" in capsys.readouterr().err
+    assert RunDirectory(run).record()["state"] == "interrupted"
+    assert main(["train", f"resume={run}"]) == 0
+    assert RunDirectory(run).record()["state"] == "finished"
+
+
+def test_without_a_compiler_auto_says_so_and_goes_on(
+    corpus: Path, run: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr("bitnet.training.compiling.shutil.which", lambda name: None)
+    overrides = {"compile": "auto", "budget.tokens": 256, "callbacks.samples.every_tokens": 0}
+    assert train(corpus, run, **overrides) == 0
+    assert "no C++ compiler" in capsys.readouterr().out
+    assert main(["train", f"resume={run}", "budget.tokens=512", "compile=always"]) == 2
 
 
 def test_a_full_disk_stops_the_run_and_keeps_the_last_checkpoint(
