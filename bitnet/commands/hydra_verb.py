@@ -44,6 +44,8 @@ def run_verb(verb: str, config_name: str, job: Job, arguments: list[str]) -> Non
     composed = [] if _only_shows(flags) else _check(config_name, flags)
     if flags.cfg or flags.info:  # these print what composing gives; a fault must still read well
         compose_config(config_name, flags.overrides, flags.config_dir)
+    if flags.cfg == "job" and not flags.resolve:
+        arguments = ["--resolve", *arguments]  # values, not references to values
     outcome = _Outcome(job, sweep=bool(flags.multirun))
     _launch(verb, config_name, outcome, arguments)
     if flags.multirun and composed and isinstance(composed[0], TrainConfig):
