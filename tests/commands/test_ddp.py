@@ -31,4 +31,7 @@ def test_two_ranks_train_what_one_does(tmp_path: Path, corpus: Path) -> None:
     for alone, together in rows:
         # Sums of gradients and of losses come in another order.
         for key in ("tokens", "train/loss", "val/loss", "train/loss/web"):
-            assert together[key] == pytest.approx(alone[key], rel=1e-4), key
+            if alone[key] is None:
+                assert together[key] is None, key
+            else:
+                assert together[key] == pytest.approx(alone[key], rel=1e-4), key
