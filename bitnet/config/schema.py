@@ -6,7 +6,7 @@ OmegaConf checks names and types against these, in YAML files and on the command
 """
 
 from dataclasses import dataclass, field
-from typing import Any, Optional
+from typing import Any
 
 from omegaconf import MISSING
 
@@ -78,7 +78,7 @@ class TrainerSpec:
     nodes: int = 1
     strategy: str = "auto"
     deterministic: bool = True
-    threads: Optional[int] = None  # noqa: UP045 - OmegaConf reads this form on every version
+    threads: int | None = None
 
 
 @dataclass
@@ -88,8 +88,8 @@ class WandbSpec:
     enabled: bool = True
     mode: str = "auto"
     project: str = "bitnet"
-    entity: Optional[str] = None  # noqa: UP045
-    group: Optional[str] = None  # noqa: UP045
+    entity: str | None = None
+    group: str | None = None
     tags: list[str] = field(default_factory=list)
 
 
@@ -134,7 +134,7 @@ class TrainConfig:
 
     name: str = MISSING
     run_dir: str = MISSING
-    resume: Optional[str] = None  # noqa: UP045
+    resume: str | None = None
     seed: int = 1
     compile: str = "auto"
     tokenizer: str = MISSING
@@ -161,8 +161,8 @@ class EvalConfig:
 
     run: str = MISSING
     checkpoint: str = "last"
-    tokens_per_source: Optional[int] = None  # noqa: UP045
-    output: Optional[str] = None  # noqa: UP045
+    tokens_per_source: int | None = None
+    output: str | None = None
     trainer: TrainerSpec = field(default_factory=TrainerSpec)
 
 
