@@ -21,10 +21,9 @@ from bitnet.runs import RunDirectory
 from bitnet.runs.plots import loss_curves, ternary_shares
 from bitnet.training import PretrainingModule
 from bitnet.training.callbacks import MetricsWriter
+from bitnet.training.checkpoint_io import CHECKPOINT_FORMAT
 from bitnet.training.peak import device_peak
 from bitnet.training.precision import compute_dtype
-
-CHECKPOINT_FORMAT = 1
 
 
 def fit(

@@ -11,7 +11,7 @@ from bitnet.config.saved import from_plain
 from bitnet.data import Tokenizer, load_tokenizer
 from bitnet.nn import Transformer
 from bitnet.runs import RunDirectory
-from bitnet.training.checkpoint_io import read_checkpoint
+from bitnet.training.checkpoint_io import CHECKPOINT_FORMAT, read_checkpoint
 
 _PREFIX = "net."
 
@@ -42,6 +42,11 @@ def open_model(place: str, checkpoint: str) -> Opened:
     if "bitnet" not in state:
         raise ConfigError(f"run: {path} is a checkpoint, but not one of bitnet's")
     header = state["bitnet"]
+    if header["format"] != CHECKPOINT_FORMAT:
+        raise ConfigError(
+            f"run: {path} has checkpoint format {header['format']}, this version reads "
+            f"{CHECKPOINT_FORMAT}"
+        )
     config = from_plain(header["config"], header["kinds"])
     net = build_net(config)
     weights = state["state_dict"]

@@ -75,6 +75,11 @@ def test_eval_repeats_the_last_validation(
     lone.write_bytes((run / "checkpoints" / "last.ckpt").read_bytes())
     assert main(["eval", f"run={lone}", f"output={output}", "trainer=cpu"]) == 0
     assert json.loads(output.read_text())["results"] == measured
+    state = torch.load(lone, weights_only=True)
+    state["bitnet"]["format"] += 1
+    torch.save(state, lone)
+    assert main(["eval", f"run={lone}", "trainer=cpu"]) == 2
+    assert "checkpoint format 2" in capsys.readouterr().err
 
 
 def test_generate_completes_and_caching_changes_nothing(
