@@ -11,6 +11,7 @@ from typing import Any
 from bitnet.config.errors import ConfigError, nearest
 from bitnet.config.schema import TrainConfig
 from bitnet.data import weights_problems
+from bitnet.nn import combination_problems
 from bitnet.training.compiling import MODES
 
 WANDB_MODES = ("auto", "online", "offline", "disabled")
@@ -30,6 +31,7 @@ def validate(config: TrainConfig) -> None:
 def find_problems(config: TrainConfig) -> list[str]:
     """Everything wrong with ``config``, in the order of its sections."""
     found = _sections(config)
+    found += [f"linear.{line}" for line in combination_problems(config.model, config.linear)]
     found += _batch(config)
     found += [f"mix: {line}" for line in weights_problems(config.mix, config.mix)]
     found += _cadences(config)

@@ -3,9 +3,10 @@
 from bitnet.nn.bit_linear import BitLinear
 from bitnet.nn.cache import KVCache
 from bitnet.nn.linear import DenseLinear
-from bitnet.nn.linear_spec import LinearSpec
+from bitnet.nn.linear_spec import LinearSpec, StageSpec
 from bitnet.nn.norm import RMSNorm
 from bitnet.nn.shape import ModelShape
+from bitnet.nn.shape_rules import combination_problems
 from bitnet.nn.transformer import Transformer
 
 __all__ = [
@@ -15,5 +16,7 @@ __all__ = [
     "LinearSpec",
     "ModelShape",
     "RMSNorm",
+    "StageSpec",
     "Transformer",
+    "combination_problems",
 ]

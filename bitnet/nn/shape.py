@@ -1,18 +1,16 @@
-"""The shape of a model: every number that decides which tensors it has.
+"""The shape of a model: every number and choice that decides which tensors it has.
 
 A model is a shape times a kind of linear layer (``LinearSpec``): the same shape built of dense and
-of ternary layers gives twins whose only difference is quantisation.
+of ternary layers gives twins whose only difference is quantisation. LLaMA, BitNet, GPT-NeoX, Mosaic
+GPT, Cerebras-GPT and GLORT2 are points in this space, not classes.
 """
 
 from dataclasses import dataclass
-from difflib import get_close_matches
-
-ACTIVATIONS = ("silu", "relu2")
 
 
 @dataclass
 class ModelShape:
-    """Sizes of a decoder-only Transformer with gated feed-forward layers.
+    """A decoder-only Transformer.
 
     Attributes:
         name: what the shape is called in reports.
@@ -25,12 +23,28 @@ class ModelShape:
         vocab_size: rows of the embedding; ``None`` means "from the tokenizer" and must be filled in
             before a model is built.
         max_sequence_length: longest sequence the model is meant for.
+        position: ``rotary``, ``learned`` (a table added to the embedding) or ``alibi``.
         rope_base: base of the rotary frequencies.
-        norm_eps: added to the mean square in every RMSNorm.
-        activation: of the gate, ``silu`` or ``relu2`` (squared ReLU).
+        rotary_fraction: share of each head's width that rotates; the rest has no position.
+        alibi_max: the largest exponent of ALiBi's slopes, ``2 ** (-alibi_max * i / heads)``.
+        norm: ``rms`` or ``layer``.
+        norm_eps: added to the mean square (``rms``) or the variance (``layer``).
+        bias: biases in every linear of the blocks and in every ``layer`` norm.
+        residual: ``sequential``, or ``parallel`` (attention and feed-forward read the same input).
+        gated: feed-forward is ``down(act(gate) * up)``; else ``down(act(up))``.
+        activation: ``silu``, ``gelu`` (exact) or ``relu2`` (squared ReLU).
         sub_norm: norms before the output projections of attention and feed-forward.
+        qk_norm: norms over the whole width of queries and of keys, before the split into heads.
+        fused_qkv: one linear makes queries, keys and values.
+        fused_gate_up: one linear makes gate and up.
         tie_embeddings: the output head reuses the embedding.
-        init_std: standard deviation of initial weights.
+        embedding_dim: width of the embedding table if it is not ``dim``; full-precision matrices
+            lead from it and back to it.
+        embedding_scale: embeddings are multiplied by this.
+        logit_scale: logits are multiplied by this.
+        mup_base_dim: turns on muP with this base width (see :mod:`bitnet.nn.mup`).
+        init: scheme of the initial weights (see :mod:`bitnet.nn.init`).
+        init_std: standard deviation for the schemes that take one.
     """
 
     name: str = "tiny"
@@ -42,11 +56,26 @@ class ModelShape:
     ffn_dim: int = 688
     vocab_size: int | None = None
     max_sequence_length: int = 2048
+    position: str = "rotary"
     rope_base: float = 10000.0
+    rotary_fraction: float = 1.0
+    alibi_max: float = 8.0
+    norm: str = "rms"
     norm_eps: float = 1e-5
+    bias: bool = False
+    residual: str = "sequential"
+    gated: bool = True
     activation: str = "silu"
     sub_norm: bool = True
+    qk_norm: bool = False
+    fused_qkv: bool = False
+    fused_gate_up: bool = False
     tie_embeddings: bool = True
+    embedding_dim: int | None = None
+    embedding_scale: float = 1.0
+    logit_scale: float = 1.0
+    mup_base_dim: int | None = None
+    init: str = "normal"
     init_std: float = 0.02
 
     @property
@@ -55,9 +84,21 @@ class ModelShape:
         return self.head_dim if self.head_dim is not None else self.dim // self.heads
 
     @property
+    def rotary_width(self) -> int:
+        """How much of a head's width rotates; 0 without rotary positions."""
+        if self.position != "rotary":
+            return 0
+        return int(self.head_width * self.rotary_fraction)
+
+    @property
     def key_value_heads(self) -> int:
         """Number of key and value heads."""
         return self.kv_heads if self.kv_heads is not None else self.heads
+
+    @property
+    def table_width(self) -> int:
+        """Width of the embedding table."""
+        return self.embedding_dim if self.embedding_dim is not None else self.dim
 
     @property
     def vocabulary(self) -> int:
@@ -72,33 +113,6 @@ class ModelShape:
 
     def problems(self) -> list[str]:
         """What is wrong with the shape, a line a problem; empty if nothing is."""
-        return self._size_problems() + self._head_problems() + self._choice_problems()
+        from bitnet.nn.shape_rules import shape_problems  # the rules need this class
 
-    def _size_problems(self) -> list[str]:
-        names = ("dim", "layers", "heads", "ffn_dim", "max_sequence_length", "rope_base")
-        positive = (*names, "norm_eps", "init_std", "kv_heads", "head_dim", "vocab_size")
-        values = {name: getattr(self, name) for name in positive}
-        return [
-            f"{name}: must be positive, not {value}"
-            for name, value in values.items()
-            if value is not None and value <= 0
-        ]
-
-    def _head_problems(self) -> list[str]:
-        if self._size_problems():
-            return []
-        found = []
-        if self.head_dim is None and self.dim % self.heads:
-            found.append(f"heads: {self.heads} does not divide dim {self.dim} (or set head_dim)")
-        elif self.head_width % 2:
-            found.append(f"head_dim: rotary positions need an even width, not {self.head_width}")
-        if self.heads % self.key_value_heads:
-            found.append(f"kv_heads: {self.kv_heads} does not divide heads {self.heads}")
-        return found
-
-    def _choice_problems(self) -> list[str]:
-        if self.activation in ACTIVATIONS:
-            return []
-        near = get_close_matches(self.activation, ACTIVATIONS, n=1)
-        hint = f"; did you mean {near[0]!r}?" if near else ""
-        return [f"activation: {self.activation!r} is not one of {', '.join(ACTIVATIONS)}{hint}"]
+        return shape_problems(self)

@@ -23,6 +23,7 @@ from bitnet.nn.head import Head
 from bitnet.nn.linear_spec import LinearSpec
 from bitnet.nn.position import Rotation, rotation
 from bitnet.nn.shape import ModelShape
+from bitnet.nn.shape_rules import combination_problems
 from bitnet.quant import ternary_codes
 
 
@@ -45,7 +46,7 @@ class Transformer(nn.Module):
         compute_dtype: torch.dtype = torch.float32,
     ) -> None:
         super().__init__()
-        problems = shape.problems() + linear.problems()
+        problems = shape.problems() + linear.problems() + combination_problems(shape, linear)
         if problems:
             raise ValueError("; ".join(problems))
         self.shape = shape
