@@ -82,8 +82,7 @@ class _Reader:
 
     def __init__(self, model: Transformer, capacity: int) -> None:
         self.model = model
-        device = model.embedding.weight.device
-        self.cache = KVCache(model.shape, 1, capacity, model.compute_dtype, device)
+        self.cache = KVCache(capacity)
 
     def read(self, ids: list[int]) -> Tensor:
         return _last_logits(self.model, ids, self.cache)

@@ -1,4 +1,4 @@
-"""Causal self-attention with rotary positions and grouped key-value heads."""
+"""Causal self-attention: rotary, ALiBi or no positions of its own, grouped key-value heads."""
 
 from __future__ import annotations
 
@@ -7,10 +7,10 @@ from torch import Tensor, nn
 from torch.nn.functional import scaled_dot_product_attention
 
 from bitnet.nn.blocked_attention import blocked_attention
-from bitnet.nn.cache import LayerCache
 from bitnet.nn.factory import LinearFactory, project
-from bitnet.nn.norm import RMSNorm
-from bitnet.nn.position import Rotation, rotate
+from bitnet.nn.norm import make_norm
+from bitnet.nn.position import alibi_slopes, rotate
+from bitnet.nn.reading import Reading
 from bitnet.nn.shape import ModelShape
 
 
@@ -19,49 +19,80 @@ class Attention(nn.Module):
 
     Args:
         shape: of the model.
-        linear: factory of the four projections.
+        linear: factory of the projections.
     """
+
+    slopes: Tensor | None
 
     def __init__(self, shape: ModelShape, linear: LinearFactory) -> None:
         super().__init__()
+        self.heads = shape.heads
         self.head_width = shape.head_width
-        queries = shape.heads * shape.head_width
-        keys = shape.key_value_heads * shape.head_width
+        self.widths = [n * shape.head_width for n in (shape.heads, *2 * [shape.key_value_heads])]
         self.grouped = shape.heads != shape.key_value_heads
-        self.q = linear(shape.dim, queries)
-        self.k = linear(shape.dim, keys)
-        self.v = linear(shape.dim, keys)
+        # muP divides by the width, not by its root (Yang et al., 2022, definition 4.1).
+        self.scale = 1 / self.head_width if shape.mup_base_dim else self.head_width**-0.5
+        queries, keys, values = self.widths
+        self.fused = shape.fused_qkv
+        if self.fused:
+            self.qkv = linear(shape.dim, queries + keys + values)
+        else:
+            self.q = linear(shape.dim, queries)
+            self.k = linear(shape.dim, keys)
+            self.v = linear(shape.dim, values)
         self.o = linear(queries, shape.dim)
+        self.q_norm = make_norm(shape, queries) if shape.qk_norm else None
+        self.k_norm = make_norm(shape, keys) if shape.qk_norm else None
         wants_norm = shape.sub_norm and not linear.norms_inside
-        self.attn_sub_norm = RMSNorm(queries, shape.norm_eps) if wants_norm else None
+        self.attn_sub_norm = make_norm(shape, queries) if wants_norm else None
+        slopes = alibi_slopes(shape.heads, shape.alibi_max) if shape.position == "alibi" else None
+        self.register_buffer("slopes", slopes, persistent=False)
 
-    def forward(self, x_BTD: Tensor, turn: Rotation, cache: LayerCache | None = None) -> Tensor:
+    def forward(self, x_BTD: Tensor, reading: Reading) -> Tensor:
         """Attend over the sequence (and over what the cache holds)."""
-        q, k, v = (
-            y.unflatten(-1, (-1, self.head_width)) for y in project(x_BTD, (self.q, self.k, self.v))
-        )
-        q, k, v = (y.transpose(1, 2) for y in (rotate(q, turn), rotate(k, turn), v))
-        if cache is not None:
-            k, v = cache.append(k, v)
+        q, k, v = (y.unflatten(-1, (-1, self.head_width)) for y in self._project(x_BTD, reading))
+        if reading.turn is not None:
+            q, k = rotate(q, reading.turn), rotate(k, reading.turn)
+        q, k, v = (y.transpose(1, 2) for y in (q, k, v))
+        if reading.cache is not None:
+            k, v = reading.cache.append(self, k, v)
         y_BTD = self._attend(q, k, v).transpose(1, 2).flatten(2)
         normed_BTD = y_BTD if self.attn_sub_norm is None else self.attn_sub_norm(y_BTD)
-        out_BTD: Tensor = self.o(normed_BTD)
+        out_BTD: Tensor = self.o(normed_BTD, reading)
         return out_BTD
+
+    def _project(self, x_BTD: Tensor, reading: Reading) -> tuple[Tensor, Tensor, Tensor]:
+        """Queries, keys and values, heads side by side."""
+        if self.fused:
+            q, k, v = self.qkv(x_BTD, reading).split(self.widths, dim=-1)
+        else:
+            q, k, v = project(x_BTD, (self.q, self.k, self.v), reading)
+        q = q if self.q_norm is None else self.q_norm(q)
+        return q, k if self.k_norm is None else self.k_norm(k), v
 
     def _attend(self, q_BHTK: Tensor, k_BHSK: Tensor, v_BHSK: Tensor) -> Tensor:
         length, seen = q_BHTK.shape[2], k_BHSK.shape[2]
         if torch.compiler.is_compiling() and q_BHTK.device.type == "cpu" and length == seen:
-            return blocked_attention(q_BHTK, k_BHSK, v_BHSK)
-        mask = None
-        if 1 < length < seen:
-            # Row t stands at position seen - length + t and sees everything up to itself.
-            mask = torch.ones(length, seen, dtype=torch.bool, device=q_BHTK.device)
-            mask = mask.tril(seen - length)
+            return blocked_attention(q_BHTK, k_BHSK, v_BHSK, self.scale, self.slopes)
+        mask = self._mask(length, seen, q_BHTK)
         return scaled_dot_product_attention(
             q_BHTK,
             k_BHSK,
             v_BHSK,
             attn_mask=mask,
-            is_causal=length == seen and length > 1,
+            is_causal=mask is None and length > 1,
+            scale=self.scale,
             enable_gqa=self.grouped,
         )
+
+    def _mask(self, length: int, seen: int, like: Tensor) -> Tensor | None:
+        """Who sees whom and at what price; ``None`` where plain causality says it all."""
+        if self.slopes is None and (length == 1 or length == seen):
+            return None
+        # Row t stands at position seen - length + t and sees everything up to itself.
+        rows_T = torch.arange(seen - length, seen, device=like.device)
+        ahead_TS = torch.arange(seen, device=like.device) - rows_T[:, None]
+        if self.slopes is None:
+            return ahead_TS <= 0
+        bias_HTS = self.slopes[:, None, None] * ahead_TS
+        return bias_HTS.masked_fill(ahead_TS > 0, -torch.inf).to(like.dtype)

@@ -1,4 +1,4 @@
-"""The ternary linear layer: an fp32 master weight and its int8 codes, made once a step.
+"""The quantised linear layer: an fp32 master weight and its int8 codes, made once a step.
 
 Quantising a weight reads it twice; a model does it once per change of the weight, not once per
 micro-batch. The codes are kept in buffers that no checkpoint holds. They are made anew when the
@@ -18,13 +18,12 @@ from collections.abc import Callable
 from typing import Any, NamedTuple
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 from torch.optim.optimizer import register_optimizer_step_post_hook
 
 from bitnet.nn.linear import DenseLinear
-from bitnet.quant import Engine, select_engine, ternary_codes
-
-Quantizer = Callable[[Tensor], tuple[Tensor, Tensor]]
+from bitnet.nn.reading import Reading
+from bitnet.quant import WEIGHT_CODES, BlendedEngine, Engine, Quantizer, select_engine
 
 
 class _OptimizerSteps:
@@ -54,17 +53,20 @@ class _Seen(NamedTuple):
 
 
 class BitLinear(DenseLinear):
-    """``int8(norm(x)) @ ternary(W).T`` with straight-through gradients.
+    """``int8(norm(x)) @ quantised(W).T + b`` with straight-through gradients.
 
     Attributes:
         weight: latent fp32 weight ``[out, in]``.
-        codes: int8 ternary codes of it, as of the last :meth:`refresh`.
+        codes: int8 codes of it, as of the last :meth:`refresh`.
         scale: fp32 scalar, ``weight ~ codes * scale``.
+        kind: of the weight's quantiser.
 
     Args:
         in_features: width of the input.
         out_features: width of the output.
-        norm_eps: eps of an RMSNorm inside the layer; ``None`` for no norm.
+        norm: a norm inside the layer, before the activations are quantised.
+        bias: whether there is one; it is not quantised.
+        kind: ``bitnet`` (ternary) or ``binary``.
         engine: name of the engine (see :func:`bitnet.quant.select_engine`).
     """
 
@@ -75,48 +77,72 @@ class BitLinear(DenseLinear):
         self,
         in_features: int,
         out_features: int,
-        norm_eps: float | None = None,
+        norm: nn.Module | None = None,
+        bias: bool = False,
+        kind: str = "bitnet",
         engine: str = "auto",
     ) -> None:
-        super().__init__(in_features, out_features, norm_eps)
+        super().__init__(in_features, out_features, norm, bias)
         codes = torch.zeros(out_features, in_features, dtype=torch.int8)
         self.register_buffer("codes", codes, persistent=False)
         self.register_buffer("scale", torch.zeros(()), persistent=False)
+        self.kind = kind
         self.engine_name = engine
         self.refreshed_by_owner = False
         self._engine: Engine | None = None
+        self._share: Tensor | None = None
         self._seen: _Seen | None = None
 
-    def forward(self, x: Tensor) -> Tensor:
-        """Map ``[..., in]`` to ``[..., out]`` in x's dtype."""
+    def forward(self, x: Tensor, reading: Reading | None = None) -> Tensor:
+        """Map ``[..., in]`` to ``[..., out]`` in x's dtype; positions do not matter here."""
         codes, scale = self.current()
-        return self.engine()(self.normed(x), (self.weight,), (codes,), (scale,))[0]
+        (y,) = self.engine()(self.normed(x), (self.weight,), (codes,), (scale,))
+        return self.biased(y)
 
     def engine(self) -> Engine:
-        """The engine for where the weight is now."""
+        """The engine for where the weight is now and for how much of it is quantised."""
         if self._engine is None:
             shape = (self.weight.shape[0], self.weight.shape[1])
-            self._engine = select_engine(self.engine_name, self.weight.device, shape)
+            if self._share is not None:
+                self._engine = BlendedEngine(self._share, self.kind)
+            else:
+                device = self.weight.device
+                self._engine = select_engine(self.engine_name, device, shape, self.kind)
         return self._engine
+
+    def set_quantization(self, share: float) -> None:
+        """Quantise by degrees: 0 is a dense layer, 1 (as it is at first) the exact engine."""
+        if share == 1.0:
+            if self._share is not None:
+                self._share = self._engine = None
+        elif self._share is None:
+            self._share = torch.tensor(share, device=self.weight.device)
+            self._engine = None
+        else:
+            self._share.fill_(share)  # in place: a compiled pass stays valid
 
     def current(self) -> tuple[Tensor, Tensor]:
         """Codes and scale of the weight as it is now."""
         if torch.compiler.is_compiling():
             if not self.refreshed_by_owner:
-                return ternary_codes(self.weight.detach())
+                return WEIGHT_CODES[self.kind](self.weight.detach())
         else:
             self.refresh()
         return self.codes, self.scale
 
-    def refresh(self, quantizer: Quantizer = ternary_codes) -> None:
-        """Make the codes anew if the weight changed since they were made."""
+    def refresh(self, quantizer: Quantizer | None = None) -> None:
+        """Make the codes anew if the weight changed since they were made.
+
+        Args:
+            quantizer: the layer's own, in a compiled form.
+        """
         if self._seen is not None and self._seen.still(self.weight):
             return
         self.engine()
         # A training step may save these tensors even if an evaluation made them.
         with torch.inference_mode(False), torch.no_grad():
             weight = self.weight.detach()
-            self.codes, self.scale = quantizer(weight)
+            self.codes, self.scale = (quantizer or WEIGHT_CODES[self.kind])(weight)
             self._seen = _Seen(weight, weight._version, _OptimizerSteps.taken)
 
     def invalidate(self) -> None:
@@ -131,9 +157,11 @@ class BitLinear(DenseLinear):
 
     def _apply(self, fn: Callable[[Tensor], Tensor], recurse: bool = True) -> BitLinear:
         self._seen = self._engine = None
+        if self._share is not None:
+            self._share = fn(self._share).float()
         super()._apply(fn, recurse)  # type: ignore[no-untyped-call]
         return self
 
     def __getstate__(self) -> dict[str, Any]:
         state = super().__getstate__()  # type: ignore[no-untyped-call]
-        return {**state, "_seen": None}
+        return {**state, "_seen": None, "_engine": None}

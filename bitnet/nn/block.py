@@ -5,16 +5,15 @@ from __future__ import annotations
 from torch import Tensor, nn
 
 from bitnet.nn.attention import Attention
-from bitnet.nn.cache import LayerCache
 from bitnet.nn.factory import LinearFactory
 from bitnet.nn.mlp import FeedForward
-from bitnet.nn.norm import RMSNorm
-from bitnet.nn.position import Rotation
+from bitnet.nn.norm import make_norm
+from bitnet.nn.reading import Reading
 from bitnet.nn.shape import ModelShape
 
 
 class Block(nn.Module):
-    """Pre-norm block. Where the linears own their norms, the block has none.
+    """Pre-norm block. Where only the linears own norms, the block has none.
 
     Args:
         shape: of the model.
@@ -23,17 +22,20 @@ class Block(nn.Module):
 
     def __init__(self, shape: ModelShape, linear: LinearFactory) -> None:
         super().__init__()
+        self.depth = shape.layers
+        self.parallel = shape.residual == "parallel"
         self.attention_norm = _pre_norm(shape, linear)
         self.attention = Attention(shape, linear)
         self.ffn_norm = _pre_norm(shape, linear)
         self.ffn = FeedForward(shape, linear)
 
-    def forward(self, x_BTD: Tensor, turn: Rotation, cache: LayerCache | None = None) -> Tensor:
+    def forward(self, x_BTD: Tensor, reading: Reading) -> Tensor:
         """Map ``[B, T, dim]`` to the same shape."""
-        x_BTD = x_BTD + self.attention(self.attention_norm(x_BTD), turn, cache)
-        x_BTD = x_BTD + self.ffn(self.ffn_norm(x_BTD))
-        return x_BTD
+        attended_BTD = x_BTD + self.attention(self.attention_norm(x_BTD), reading)
+        seen_BTD = x_BTD if self.parallel else attended_BTD
+        out_BTD: Tensor = attended_BTD + self.ffn(self.ffn_norm(seen_BTD), reading)
+        return out_BTD
 
 
 def _pre_norm(shape: ModelShape, linear: LinearFactory) -> nn.Module:
-    return nn.Identity() if linear.norms_inside else RMSNorm(shape.dim, shape.norm_eps)
+    return make_norm(shape, shape.dim) if linear.norms_outside else nn.Identity()

@@ -20,19 +20,28 @@ _SMALLEST_BLOCK = 128
 _MOST_BLOCKS = 8
 
 
-def blocked_attention(q_BHTK: Tensor, k_BHTK: Tensor, v_BHTK: Tensor) -> Tensor:
-    """``softmax(q k' / sqrt(K) + causal mask) v``, ``[B, H, T, K]``.
+def blocked_attention(
+    q_BHTK: Tensor,
+    k_BHTK: Tensor,
+    v_BHTK: Tensor,
+    scale: float,
+    slopes_H: Tensor | None = None,
+) -> Tensor:
+    """``softmax(q k' * scale + ALiBi + causal mask) v``, ``[B, H, T, K]``.
 
     Args:
         q_BHTK: queries.
         k_BHTK: keys; of fewer heads if H divides by theirs.
         v_BHTK: values, like the keys.
+        scale: of the scores.
+        slopes_H: of ALiBi, a head's price of each token's distance; ``None``: distance is free.
     """
     groups = q_BHTK.shape[1] // k_BHTK.shape[1]
     if groups > 1:
         k_BHTK, v_BHTK = (x.repeat_interleave(groups, dim=1) for x in (k_BHTK, v_BHTK))
     flat = (x.flatten(0, 1).contiguous() for x in (q_BHTK, k_BHTK, v_BHTK))
-    y_NTK: Tensor = _BlockedAttention.apply(*flat)  # type: ignore[no-untyped-call]
+    slopes_N = None if slopes_H is None else slopes_H.repeat(q_BHTK.shape[0])
+    y_NTK: Tensor = _BlockedAttention.apply(*flat, slopes_N, scale)  # type: ignore[no-untyped-call]
     return y_NTK.view(q_BHTK.shape)
 
 
@@ -42,34 +51,54 @@ def _blocks(length: int) -> list[tuple[int, int]]:
     return list(pairwise(edges))
 
 
-def _scores(q_NRK: Tensor, k_NSK: Tensor, first_row: int, first_column: int) -> Tensor:
-    """Scaled fp32 scores of some rows over some columns, those of the future at minus infinity."""
-    scale: float = q_NRK.shape[-1] ** -0.5
+def _scores(
+    q_NRK: Tensor,
+    k_NSK: Tensor,
+    place: tuple[int, int],
+    scale: float,
+    slopes_N: Tensor | None,
+) -> Tensor:
+    """Scaled fp32 scores of some rows over some columns, those of the future at minus infinity.
+
+    ``place`` is the first row and the first column.
+    """
     scores_NRS = (q_NRK @ k_NSK.transpose(1, 2)).float() * scale
-    rows_R = torch.arange(q_NRK.shape[1], device=q_NRK.device) + first_row
-    columns_S = torch.arange(k_NSK.shape[1], device=q_NRK.device) + first_column
-    hidden_RS = columns_S > rows_R[:, None]
+    rows_R = torch.arange(q_NRK.shape[1], device=q_NRK.device) + place[0]
+    columns_S = torch.arange(k_NSK.shape[1], device=q_NRK.device) + place[1]
+    ahead_RS = columns_S - rows_R[:, None]
+    if slopes_N is not None:
+        scores_NRS = scores_NRS + slopes_N[:, None, None] * ahead_RS
+    hidden_RS = ahead_RS > 0
     return scores_NRS.masked_fill(hidden_RS, -torch.inf)
 
 
 class _BlockedAttention(Function):
     @staticmethod
-    def forward(ctx: Any, q_NTK: Tensor, k_NTK: Tensor, v_NTK: Tensor) -> Tensor:
+    def forward(
+        ctx: Any,
+        q_NTK: Tensor,
+        k_NTK: Tensor,
+        v_NTK: Tensor,
+        slopes_N: Tensor | None,
+        scale: float,
+    ) -> Tensor:
         outputs, log_totals = [], []
         for start, end in _blocks(q_NTK.shape[1]):
-            scores_NRS = _scores(q_NTK[:, start:end], k_NTK[:, :end], start, 0)
+            scores_NRS = _scores(q_NTK[:, start:end], k_NTK[:, :end], (start, 0), scale, slopes_N)
             log_total_NR1 = scores_NRS.logsumexp(dim=-1, keepdim=True)
             shares_NRS = (scores_NRS - log_total_NR1).exp().to(q_NTK.dtype)
             outputs.append(shares_NRS @ v_NTK[:, :end])
             log_totals.append(log_total_NR1)
         y_NTK = torch.cat(outputs, dim=1)
-        ctx.save_for_backward(q_NTK, k_NTK, v_NTK, y_NTK, torch.cat(log_totals, dim=1))
+        log_total_NT1 = torch.cat(log_totals, dim=1)
+        ctx.save_for_backward(q_NTK, k_NTK, v_NTK, y_NTK, log_total_NT1, slopes_N)
+        ctx.scale = scale
         return y_NTK
 
     @staticmethod
-    def backward(ctx: Any, grad_NTK: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-        q_NTK, k_NTK, v_NTK, y_NTK, log_total_NT1 = ctx.saved_tensors
-        dtype, scale = q_NTK.dtype, q_NTK.shape[-1] ** -0.5
+    def backward(ctx: Any, grad_NTK: Tensor) -> tuple[Tensor | None, ...]:
+        q_NTK, k_NTK, v_NTK, y_NTK, log_total_NT1, slopes_N = ctx.saved_tensors
+        dtype, scale = q_NTK.dtype, ctx.scale
         mean_NT1 = (grad_NTK.float() * y_NTK.float()).sum(dim=-1, keepdim=True)
         blocks = _blocks(q_NTK.shape[1])
         dk, dv = [], []
@@ -77,7 +106,7 @@ class _BlockedAttention(Function):
         # By columns: a block of keys is seen from its first row on, and its sums are whole.
         for place, (start, end) in enumerate(blocks):
             q_NRK, grad_NRK = q_NTK[:, start:], grad_NTK[:, start:]
-            scores_NRS = _scores(q_NRK, k_NTK[:, start:end], start, start)
+            scores_NRS = _scores(q_NRK, k_NTK[:, start:end], (start, start), scale, slopes_N)
             shares_NRS = (scores_NRS - log_total_NT1[:, start:]).exp()
             change_NRS = (grad_NRK @ v_NTK[:, start:end].transpose(1, 2)).float()
             ds_NRS = (shares_NRS * (change_NRS - mean_NT1[:, start:]) * scale).to(dtype)
@@ -87,7 +116,7 @@ class _BlockedAttention(Function):
             for later in range(place, len(blocks)):
                 rows = slice(blocks[later][0] - start, blocks[later][1] - start)
                 dq[later].append(part_NRK[:, rows].float())
-        return _joined(dq, dtype), torch.cat(dk, dim=1), torch.cat(dv, dim=1)
+        return _joined(dq, dtype), torch.cat(dk, dim=1), torch.cat(dv, dim=1), None, None
 
 
 def _joined(parts: list[list[Tensor]], dtype: torch.dtype) -> Tensor:

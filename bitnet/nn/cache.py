@@ -3,25 +3,22 @@
 from __future__ import annotations
 
 import torch
-from torch import Tensor
-
-from bitnet.nn.shape import ModelShape
+from torch import Tensor, nn
 
 
 class LayerCache:
-    """Keys and values of one layer, in space set aside at the start.
+    """Keys and values of one attention, in space set aside at the start.
 
     Args:
-        shape: ``(batch, key_value_heads, capacity, head_width)``.
-        dtype: the model's compute dtype.
-        device: where the model runs.
+        keys_BHTK: keys like those to come: heads, widths, dtype and device are taken from them.
+        capacity: most tokens a sequence can have.
     """
 
-    def __init__(
-        self, shape: tuple[int, int, int, int], dtype: torch.dtype, device: torch.device
-    ) -> None:
-        self.keys_BHSK = torch.zeros(shape, dtype=dtype, device=device)
-        self.values_BHSK = torch.zeros(shape, dtype=dtype, device=device)
+    def __init__(self, keys_BHTK: Tensor, capacity: int) -> None:
+        batch, heads, _, width = keys_BHTK.shape
+        shape = (batch, heads, capacity, width)
+        self.keys_BHSK = torch.zeros(shape, dtype=keys_BHTK.dtype, device=keys_BHTK.device)
+        self.values_BHSK = torch.zeros_like(self.keys_BHSK)
         self.length = 0
 
     def append(self, keys_BHTK: Tensor, values_BHTK: Tensor) -> tuple[Tensor, Tensor]:
@@ -41,29 +38,27 @@ class LayerCache:
 
 
 class KVCache:
-    """A :class:`LayerCache` a layer; for inference only, no gradient passes through it.
+    """A :class:`LayerCache` for each attention of a model, those inside stage layers included.
+
+    Each is made when its attention first appends to it. For inference only: no gradient passes.
 
     Args:
-        shape: of the model.
-        batch: number of sequences.
         capacity: most tokens a sequence can have.
-        dtype: the model's compute dtype.
-        device: where the model runs.
     """
 
-    def __init__(
-        self,
-        shape: ModelShape,
-        batch: int,
-        capacity: int,
-        dtype: torch.dtype = torch.float32,
-        device: torch.device | str = "cpu",
-    ) -> None:
-        sizes = (batch, shape.key_value_heads, capacity, shape.head_width)
-        where = torch.device(device)
-        self.layers = [LayerCache(sizes, dtype, where) for _ in range(shape.layers)]
+    def __init__(self, capacity: int) -> None:
+        self.capacity = capacity
+        self._layers: dict[nn.Module, LayerCache] = {}
 
     @property
     def length(self) -> int:
         """Tokens read so far."""
-        return self.layers[0].length
+        return max((layer.length for layer in self._layers.values()), default=0)
+
+    def append(
+        self, owner: nn.Module, keys_BHTK: Tensor, values_BHTK: Tensor
+    ) -> tuple[Tensor, Tensor]:
+        """Add T tokens to what ``owner`` has read; returns all its keys and values so far."""
+        if owner not in self._layers:
+            self._layers[owner] = LayerCache(keys_BHTK, self.capacity)
+        return self._layers[owner].append(keys_BHTK, values_BHTK)

@@ -3,12 +3,22 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import TYPE_CHECKING, TypeAlias
 
 from torch import Tensor
 
 from bitnet.nn.bit_linear import BitLinear
 from bitnet.nn.linear import DenseLinear
 from bitnet.nn.linear_spec import LinearSpec
+from bitnet.nn.norm import make_norm
+from bitnet.nn.reading import Reading
+from bitnet.nn.shape import ModelShape
+
+if TYPE_CHECKING:
+    from bitnet.nn.stage_linear import StageLinear
+
+Linear: TypeAlias = "DenseLinear | StageLinear"
+"""What takes ``(x, reading)`` and maps ``[..., in]`` to ``[..., out]``."""
 
 
 class LinearFactory:
@@ -16,29 +26,38 @@ class LinearFactory:
 
     Args:
         spec: kind, engine and place of the norm.
-        norm_eps: eps of norms inside the layers.
+        shape: of the model: biases and the kind of norm.
     """
 
-    def __init__(self, spec: LinearSpec, norm_eps: float) -> None:
+    def __init__(self, spec: LinearSpec, shape: ModelShape) -> None:
         self.spec = spec
-        self.norms_inside = spec.norm == "inside"
-        self._eps = norm_eps if self.norms_inside else None
+        self.shape = shape
+        self.norms_inside = spec.norm in ("inside", "both")
+        self.norms_outside = spec.norm in ("outside", "both")
 
-    def __call__(self, in_features: int, out_features: int) -> DenseLinear:
+    def __call__(self, in_features: int, out_features: int) -> Linear:
         """A layer of the kind asked for."""
+        if self.spec.kind == "stage":
+            from bitnet.nn.stage_linear import StageLinear  # made of blocks, which come from here
+
+            return StageLinear(in_features, out_features, self.spec, self.shape)
+        norm = make_norm(self.shape, in_features) if self.norms_inside else None
         if self.spec.kind == "dense":
-            return DenseLinear(in_features, out_features, self._eps)
-        return BitLinear(in_features, out_features, self._eps, self.spec.engine)
+            return DenseLinear(in_features, out_features, norm, self.shape.bias)
+        return BitLinear(
+            in_features, out_features, norm, self.shape.bias, self.spec.kind, self.spec.engine
+        )
 
 
-def project(x: Tensor, layers: Sequence[DenseLinear]) -> tuple[Tensor, ...]:
-    """Send one input through several layers; ternary ones quantise it once for all of them.
+def project(x: Tensor, layers: Sequence[Linear], reading: Reading) -> tuple[Tensor, ...]:
+    """Send one input through several layers; quantised ones share its quantisation.
 
     Layers with norms of their own see different inputs and share nothing.
     """
-    ternary = [layer for layer in layers if isinstance(layer, BitLinear) and layer.norm is None]
-    if len(ternary) != len(layers):
-        return tuple(layer(x) for layer in layers)
-    quantised = [layer.current() for layer in ternary]
+    sharing = [layer for layer in layers if isinstance(layer, BitLinear) and layer.norm is None]
+    if len(sharing) != len(layers):
+        return tuple(layer(x, reading) for layer in layers)
+    quantised = [layer.current() for layer in sharing]
     codes, scales = [pair[0] for pair in quantised], [pair[1] for pair in quantised]
-    return ternary[0].engine()(x, [layer.weight for layer in ternary], codes, scales)
+    outputs = sharing[0].engine()(x, [layer.weight for layer in sharing], codes, scales)
+    return tuple(layer.biased(y) for layer, y in zip(sharing, outputs, strict=True))

@@ -13,31 +13,38 @@ from torch import Tensor, nn
 from torch.autograd import Function
 from torch.nn.functional import linear
 
-from bitnet.nn.norm import RMSNorm
+from bitnet.nn.linear import DenseLinear
+from bitnet.nn.mup import logit_multiplier
+from bitnet.nn.norm import make_norm
+from bitnet.nn.shape import ModelShape
 
 
 class Head(nn.Module):
-    """Final norm and output projection, full precision; it owns a weight only if untied.
+    """Final norm and output projection, full precision; it owns a table only if untied.
 
     Args:
-        dim: width of the residual stream.
-        vocabulary: number of tokens, or ``None`` to use the embedding's weight.
-        norm_eps: eps of the final norm.
+        shape: of the model.
     """
 
-    def __init__(self, dim: int, vocabulary: int | None, norm_eps: float) -> None:
+    def __init__(self, shape: ModelShape) -> None:
         super().__init__()
         self.weight: nn.Parameter | None
-        self.norm = RMSNorm(dim, norm_eps)
-        owned = None if vocabulary is None else nn.Parameter(torch.empty(vocabulary, dim))
-        self.register_parameter("weight", owned)
+        self.norm = make_norm(shape, shape.dim)
+        widens = shape.embedding_dim is not None
+        self.out = DenseLinear(shape.dim, shape.table_width) if widens else None
+        table = None if shape.tie_embeddings else torch.empty(shape.vocabulary, shape.table_width)
+        self.register_parameter("weight", None if table is None else nn.Parameter(table))
+        self.multiplier = logit_multiplier(shape)
 
     def forward(
-        self, x_BTD: Tensor, embedding_VD: Tensor, targets_BT: Tensor | None = None
+        self, x_BTD: Tensor, embedding_VE: Tensor, targets_BT: Tensor | None = None
     ) -> Tensor:
         """Logits ``[B, T, V]`` in fp32, or with targets the loss of each, ``[B, T]`` in nats."""
-        weight_VD = embedding_VD if self.weight is None else self.weight
-        logits_BTV = linear(self.norm(x_BTD), weight_VD.to(x_BTD.dtype))
+        table_VE = embedding_VE if self.weight is None else self.weight
+        x_BTE = self.norm(x_BTD) if self.out is None else self.out(self.norm(x_BTD))
+        if self.multiplier != 1.0:
+            x_BTE = x_BTE * self.multiplier
+        logits_BTV = linear(x_BTE, table_VE.to(x_BTE.dtype))
         if targets_BT is None:
             return logits_BTV.float()
         return token_nll(logits_BTV.flatten(0, 1), targets_BT.flatten()).view_as(targets_BT)

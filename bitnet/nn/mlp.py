@@ -1,14 +1,15 @@
-"""The gated feed-forward layer: ``down(norm(act(gate(x)) * up(x)))``."""
+"""The feed-forward layer: ``down(norm(act(gate(x)) * up(x)))``, or without a gate."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
 
 from torch import Tensor, nn
-from torch.nn.functional import relu, silu
+from torch.nn.functional import gelu, relu, silu
 
 from bitnet.nn.factory import LinearFactory, project
-from bitnet.nn.norm import RMSNorm
+from bitnet.nn.norm import make_norm
+from bitnet.nn.reading import Reading
 from bitnet.nn.shape import ModelShape
 
 
@@ -17,30 +18,45 @@ def relu2(x: Tensor) -> Tensor:
     return relu(x).square()
 
 
-_ACTIVATIONS: dict[str, Callable[[Tensor], Tensor]] = {"silu": silu, "relu2": relu2}
+_ACTIVATIONS: dict[str, Callable[[Tensor], Tensor]] = {"silu": silu, "gelu": gelu, "relu2": relu2}
 
 
 class FeedForward(nn.Module):
-    """Gated feed-forward; ``ffn_sub_norm`` stands before the down projection if asked for.
+    """Feed-forward layer; ``ffn_sub_norm`` stands before the down projection if asked for.
 
     Args:
         shape: of the model.
-        linear: factory of the three projections.
+        linear: factory of the projections.
     """
 
     def __init__(self, shape: ModelShape, linear: LinearFactory) -> None:
         super().__init__()
-        self.gate = linear(shape.dim, shape.ffn_dim)
-        self.up = linear(shape.dim, shape.ffn_dim)
+        self.gated = shape.gated
+        self.fused = shape.fused_gate_up
+        if self.fused:
+            self.gate_up = linear(shape.dim, 2 * shape.ffn_dim)
+        else:
+            if self.gated:
+                self.gate = linear(shape.dim, shape.ffn_dim)
+            self.up = linear(shape.dim, shape.ffn_dim)
         self.down = linear(shape.ffn_dim, shape.dim)
         self.activation = _ACTIVATIONS[shape.activation]
         wants_norm = shape.sub_norm and not linear.norms_inside
-        self.ffn_sub_norm = RMSNorm(shape.ffn_dim, shape.norm_eps) if wants_norm else None
+        self.ffn_sub_norm = make_norm(shape, shape.ffn_dim) if wants_norm else None
 
-    def forward(self, x_BTD: Tensor) -> Tensor:
+    def forward(self, x_BTD: Tensor, reading: Reading) -> Tensor:
         """Map ``[B, T, dim]`` to the same shape."""
-        gate_BTF, up_BTF = project(x_BTD, (self.gate, self.up))
-        y_BTF = self.activation(gate_BTF) * up_BTF
+        y_BTF = self._inner(x_BTD, reading)
         normed_BTF = y_BTF if self.ffn_sub_norm is None else self.ffn_sub_norm(y_BTF)
-        out_BTD: Tensor = self.down(normed_BTF)
+        out_BTD: Tensor = self.down(normed_BTF, reading)
         return out_BTD
+
+    def _inner(self, x_BTD: Tensor, reading: Reading) -> Tensor:
+        if not self.gated:
+            up_BTF: Tensor = self.up(x_BTD, reading)
+            return self.activation(up_BTF)
+        if self.fused:
+            gate_BTF, up_BTF = self.gate_up(x_BTD, reading).chunk(2, dim=-1)
+        else:
+            gate_BTF, up_BTF = project(x_BTD, (self.gate, self.up), reading)
+        return self.activation(gate_BTF) * up_BTF

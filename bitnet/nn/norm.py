@@ -1,13 +1,16 @@
-"""RMSNorm, computed in fp32 whatever the activations' dtype."""
+"""Norms over the last dimension, computed in fp32 whatever the activations' dtype."""
 
 from __future__ import annotations
 
 import torch
 from torch import Tensor, nn
+from torch.nn.functional import layer_norm
+
+from bitnet.nn.shape import ModelShape
 
 
 class RMSNorm(nn.Module):
-    """``x / sqrt(mean(x^2) + eps) * gain`` over the last dimension (Zhang & Sennrich, 2019).
+    """``x / sqrt(mean(x^2) + eps) * gain`` (Zhang & Sennrich, 2019).
 
     Args:
         width: size of the last dimension.
@@ -24,3 +27,31 @@ class RMSNorm(nn.Module):
         wide = x.float()
         inverse_rms = torch.rsqrt(wide.square().mean(dim=-1, keepdim=True) + self.eps)
         return (wide * inverse_rms * self.weight).to(x.dtype)
+
+
+class LayerNorm(nn.Module):
+    """``(x - mean) / sqrt(var + eps) * gain + bias`` (Ba et al., 2016).
+
+    Args:
+        width: size of the last dimension.
+        eps: added to the variance.
+        bias: whether there is one.
+    """
+
+    def __init__(self, width: int, eps: float, bias: bool) -> None:
+        super().__init__()
+        self.eps = eps
+        self.weight = nn.Parameter(torch.ones(width))
+        self.bias = nn.Parameter(torch.zeros(width)) if bias else None
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Normalise ``[..., width]``; the result has x's dtype."""
+        wide = layer_norm(x.float(), self.weight.shape, self.weight, self.bias, self.eps)
+        return wide.to(x.dtype)
+
+
+def make_norm(shape: ModelShape, width: int) -> nn.Module:
+    """A norm of the model's kind."""
+    if shape.norm == "layer":
+        return LayerNorm(width, shape.norm_eps, shape.bias)
+    return RMSNorm(width, shape.norm_eps)

@@ -1,4 +1,4 @@
-"""Looking at ternary layers from above: what monitors need, without touching the training path."""
+"""Looking at quantised layers from above: what monitors need, beside the training path."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 
 from bitnet.nn.bit_linear import BitLinear
-from bitnet.quant import pack_ternary, ternary_codes, unpack_ternary
+from bitnet.quant import WEIGHT_CODES, pack_ternary, unpack_ternary
 
 
 @dataclass(frozen=True)
@@ -35,7 +35,7 @@ class TernaryLook:
 @torch.no_grad()
 def look_at(layer: BitLinear, before: Tensor | None = None) -> TernaryLook:
     """Quantise the weight as it is now; compare with ``before``, the ``packed`` of a look."""
-    codes, scale = ternary_codes(layer.weight.detach())
+    codes, scale = WEIGHT_CODES[layer.kind](layer.weight.detach())
     counts = torch.stack([(codes == value).sum() for value in (-1, 0, 1)])
     minus, zero, plus = (counts.double() / codes.numel()).tolist()
     codes = codes.cpu()

@@ -1,10 +1,13 @@
-"""Rotary positions (Su et al., 2021), the half-split form: no permutation is needed on export.
+"""How a model knows the order of tokens: rotary angles and ALiBi's slopes.
 
+Rotary positions (Su et al., 2021) are in the half-split form: no permutation is needed on export.
 Angles are computed anew for each pass: that costs microseconds, and a model then has no tables that
 a move between devices or dtypes could spoil.
 """
 
 from __future__ import annotations
+
+from math import ceil, log2
 
 import torch
 from torch import Tensor
@@ -18,7 +21,7 @@ def rotation(start: int, length: int, width: int, base: float, device: torch.dev
     Args:
         start: first position.
         length: number of positions T.
-        width: width of a head.
+        width: how much of a head's width rotates.
         base: base of the frequencies ``base ** (-2 i / width)``.
         device: where the angles are wanted.
 
@@ -33,8 +36,29 @@ def rotation(start: int, length: int, width: int, base: float, device: torch.dev
 
 
 def rotate(x_BTHK: Tensor, turn: Rotation) -> Tensor:
-    """Turn every head by its position; computed in fp32, returned in x's dtype."""
+    """Turn every head by its position; computed in fp32, returned in x's dtype.
+
+    If the angles cover less than a head's width, the rest of it stays as it is (GPT-NeoX).
+    """
     cos, sin = (part[:, None, :] for part in turn)
-    first, second = x_BTHK.float().chunk(2, dim=-1)
+    width = 2 * cos.shape[-1]
+    first, second = x_BTHK[..., :width].float().chunk(2, dim=-1)
     turned = torch.cat((first * cos - second * sin, second * cos + first * sin), dim=-1)
-    return turned.to(x_BTHK.dtype)
+    turned = turned.to(x_BTHK.dtype)
+    if width == x_BTHK.shape[-1]:
+        return turned
+    return torch.cat((turned, x_BTHK[..., width:]), dim=-1)
+
+
+def alibi_slopes(heads: int, largest: float) -> Tensor:
+    """Slopes of ALiBi (Press et al., 2022), fp32 ``[heads]``: ``2 ** (-largest * i / heads)``.
+
+    For a number of heads that is no power of two, those of the next power are used: first every
+    second one, from the second on, then the others, as MosaicML's models do.
+    """
+    power = 2 ** ceil(log2(heads))
+    steps = torch.arange(1, power + 1, dtype=torch.float32)
+    slopes = torch.exp2(-largest * steps / power)
+    if power != heads:
+        slopes = torch.cat((slopes[1::2], slopes[::2]))[:heads]
+    return slopes

@@ -55,10 +55,6 @@ def combination_problems(shape: ModelShape, linear: LinearSpec) -> list[str]:
             found.append("kind: muP has no rule for the width inside stage layers; use dense")
         if linear.norm != "outside":
             found.append(f"norm: stage layers have norms of their own; not '{linear.norm}'")
-    if shape.qk_norm and linear.norm != "outside" and shape.norm == "layer":
-        found.append(
-            f"norm: '{linear.norm}' puts RMS norms into a model of layer norms; use outside"
-        )
     return found
 
 
@@ -82,6 +78,8 @@ def _contradictions(shape: ModelShape) -> list[str]:
         found.append(f"rotary_fraction: {shape.rotary_fraction} is more than the whole head")
     if shape.fused_gate_up and not shape.gated:
         found.append("fused_gate_up: there is no gate to fuse (gated=false)")
+    if shape.mup_base_dim is not None and shape.embedding_dim is not None:
+        found.append("embedding_dim: muP has no rule for a table of another width; unset one")
     if (shape.init == "mup") != (shape.mup_base_dim is not None):
         found.append("init: 'mup' and mup_base_dim go together; set both or neither")
     return found

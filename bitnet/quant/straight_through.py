@@ -14,6 +14,7 @@ from torch import Tensor
 from torch.autograd import Function
 
 from bitnet.quant.activation import int8_quantize
+from bitnet.quant.binary import binary_quantize
 from bitnet.quant.ternary import ternary_quantize
 
 
@@ -21,6 +22,16 @@ class _Ternary(Function):
     @staticmethod
     def forward(ctx: Any, weight: Tensor) -> Tensor:
         return ternary_quantize(weight)
+
+    @staticmethod
+    def backward(ctx: Any, grad: Tensor) -> Tensor:
+        return grad
+
+
+class _Binary(Function):
+    @staticmethod
+    def forward(ctx: Any, weight: Tensor) -> Tensor:
+        return binary_quantize(weight)
 
     @staticmethod
     def backward(ctx: Any, grad: Tensor) -> Tensor:
@@ -43,6 +54,12 @@ def ternary_straight_through(weight: Tensor) -> Tensor:
     The value is exactly the quantised one; the sum form in the paper adds a rounding error.
     """
     quantised: Tensor = _Ternary.apply(weight)  # type: ignore[no-untyped-call]
+    return quantised
+
+
+def binary_straight_through(weight: Tensor) -> Tensor:
+    """``binary_quantize(weight)`` whose gradient is the identity."""
+    quantised: Tensor = _Binary.apply(weight)  # type: ignore[no-untyped-call]
     return quantised
 
 

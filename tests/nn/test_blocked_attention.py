@@ -15,7 +15,7 @@ def test_agrees_with_sdpa(length: int, kv_heads: int) -> None:
         for heads in (4, kv_heads, kv_heads, 4)
     )
     leaves = [x.requires_grad_() for x in (q, k, v)]
-    got = blocked_attention(*leaves)
+    got = blocked_attention(*leaves, 8**-0.5)
     expected = scaled_dot_product_attention(*leaves, is_causal=True, enable_gqa=True)
     torch.testing.assert_close(got, expected, rtol=1e-5, atol=1e-5)
     pairs = zip(
@@ -32,7 +32,7 @@ def test_bf16_stays_near_fp32() -> None:
     generator = torch.Generator().manual_seed(0)
     q, k, v = (torch.randn(1, 2, 256, 32, generator=generator).bfloat16() for _ in range(3))
     exact = scaled_dot_product_attention(q.float(), k.float(), v.float(), is_causal=True)
-    error = blocked_attention(q, k, v).float() - exact
+    error = blocked_attention(q, k, v, 32**-0.5).float() - exact
     assert error.norm() < 1e-2 * exact.norm()
 
 

@@ -95,7 +95,7 @@ def test_quantised_once_a_step(monkeypatch: pytest.MonkeyPatch) -> None:
         calls.append(weight.shape)
         return ternary_codes(weight)
 
-    monkeypatch.setattr("bitnet.nn.transformer.ternary_codes", counting)
+    monkeypatch.setitem(room.WEIGHT_CODES, "bitnet", counting)
     model = Transformer(SHAPE, LinearSpec())
     optimizer = torch.optim.AdamW(model.parameters(), fused=True)
     tokens = torch.randint(0, 20, (2, 9))

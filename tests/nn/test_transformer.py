@@ -68,7 +68,7 @@ def test_engines_agree_through_the_model(norm: str) -> None:
 @torch.no_grad()
 def test_cached_logits(kind: str, pieces: list[int]) -> None:
     model, tokens = _model(kind), _tokens()
-    cache = KVCache(SHAPE, batch=2, capacity=16)
+    cache = KVCache(capacity=16)
     parts = [model(part, cache) for part in tokens.split(pieces, dim=1)]
     assert cache.length == 16
     torch.testing.assert_close(torch.cat(parts, 1), model(tokens), rtol=1e-3, atol=1e-4)

@@ -1,14 +1,17 @@
 """Ways to multiply quantised activations with ternary weights; all compute the same numbers."""
 
+from bitnet.quant.engines.blended import BlendedEngine
 from bitnet.quant.engines.contract import Engine, EngineUnavailableError
 from bitnet.quant.engines.int8 import int8_engine
-from bitnet.quant.engines.reference import reference_engine
+from bitnet.quant.engines.reference import binary_reference_engine, reference_engine
 from bitnet.quant.engines.select import ENGINE_NAMES, check_engine_name, select_engine
 
 __all__ = [
     "ENGINE_NAMES",
+    "BlendedEngine",
     "Engine",
     "EngineUnavailableError",
+    "binary_reference_engine",
     "check_engine_name",
     "int8_engine",
     "reference_engine",

@@ -7,17 +7,31 @@ bf16 the operands are rounded once more (about 0.3 % of the output's rms).
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 from torch import Tensor
 from torch.nn.functional import linear
 
-from bitnet.quant.straight_through import int8_straight_through, ternary_straight_through
+from bitnet.quant.straight_through import int8_straight_through
+from bitnet.quant.weights import STRAIGHT_THROUGH
 
 
 def reference_engine(
     x: Tensor, weights: Sequence[Tensor], codes: Sequence[Tensor], scales: Sequence[Tensor]
 ) -> tuple[Tensor, ...]:
-    """``linear(q(x), q(W))`` with identity gradients; see :class:`Engine`."""
+    """``linear(q(x), q(W))`` with ternary weights and identity gradients; see :class:`Engine`."""
+    return _products(x, weights, STRAIGHT_THROUGH["bitnet"])
+
+
+def binary_reference_engine(
+    x: Tensor, weights: Sequence[Tensor], codes: Sequence[Tensor], scales: Sequence[Tensor]
+) -> tuple[Tensor, ...]:
+    """The same with binary weights."""
+    return _products(x, weights, STRAIGHT_THROUGH["binary"])
+
+
+def _products(
+    x: Tensor, weights: Sequence[Tensor], quantize: Callable[[Tensor], Tensor]
+) -> tuple[Tensor, ...]:
     x_q = int8_straight_through(x)
-    return tuple(linear(x_q, ternary_straight_through(w).to(x.dtype)) for w in weights)
+    return tuple(linear(x_q, quantize(w).to(x.dtype)) for w in weights)

@@ -12,9 +12,11 @@ import torch
 
 from bitnet.quant.engines.contract import Engine, EngineUnavailableError
 from bitnet.quant.engines.int8 import int8_engine
-from bitnet.quant.engines.reference import reference_engine
+from bitnet.quant.engines.reference import binary_reference_engine, reference_engine
 
 ENGINE_NAMES = ("auto", "reference", "int8")
+
+_REFERENCES: dict[str, Engine] = {"bitnet": reference_engine, "binary": binary_reference_engine}
 
 _log = logging.getLogger(__name__)
 _said: set[str] = set()
@@ -29,13 +31,16 @@ def check_engine_name(name: str) -> str | None:
     return f"{name!r} is no engine; choose one of {', '.join(ENGINE_NAMES)}{hint}"
 
 
-def select_engine(name: str, device: torch.device, shape: tuple[int, int]) -> Engine:
+def select_engine(
+    name: str, device: torch.device, shape: tuple[int, int], kind: str = "bitnet"
+) -> Engine:
     """The engine for weights of ``shape`` ``(out, in)`` on ``device``.
 
     Args:
         name: ``auto``, ``reference`` or ``int8``.
         device: where the weights are.
         shape: of the weight.
+        kind: of its quantiser, ``bitnet`` or ``binary``; only the reference engine needs to know.
 
     Raises:
         EngineUnavailableError: no such name, or ``int8`` where it cannot run.
@@ -44,7 +49,7 @@ def select_engine(name: str, device: torch.device, shape: tuple[int, int]) -> En
     if wrong:
         raise EngineUnavailableError(wrong)
     if name == "reference":
-        return reference_engine
+        return _REFERENCES[kind]
     missing = _why_not_int8(device, shape)
     if missing is None:
         return int8_engine
@@ -53,7 +58,7 @@ def select_engine(name: str, device: torch.device, shape: tuple[int, int]) -> En
     if missing not in _said:
         _said.add(missing)
         _log.warning("engine 'auto' takes the slower reference engine: %s", missing)
-    return reference_engine
+    return _REFERENCES[kind]
 
 
 def _why_not_int8(device: torch.device, shape: tuple[int, int]) -> str | None:
