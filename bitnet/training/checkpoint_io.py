@@ -18,12 +18,10 @@ from typing import Any
 import torch
 from lightning.pytorch.plugins.io import CheckpointIO
 
+from bitnet.training.errors import CheckpointError
+
 CHECKPOINT_FORMAT = 1
 """Layout of what this project adds to a checkpoint; raised when an old reader would misread it."""
-
-
-class CheckpointError(RuntimeError):
-    """A checkpoint could not be written or read; the message says which and what to do."""
 
 
 class AtomicCheckpointIO(CheckpointIO):

@@ -22,7 +22,8 @@ from bitnet.nn import Transformer
 from bitnet.training.budget import StepPlan
 from bitnet.training.loop_state import align_loop_state
 from bitnet.training.metrics import SourceLoss
-from bitnet.training.optimizers import Optimizer
+from bitnet.training.optimizers import Optimizer, scales_of, set_rates
+from bitnet.training.quantization import QuantizationWarmup
 from bitnet.training.schedules import Schedule
 
 Batch = dict[str, Tensor]
@@ -34,10 +35,11 @@ class PretrainingModule(lightning.LightningModule):
     Args:
         net: the model; its parameters are the fp32 masters.
         optimizer: spec of the optimizer (``clip_norm`` included).
-        schedule: learning rate and weight decay against progress.
+        schedule: learning rate and weight decay against tokens.
         plan: tokens into steps.
         weights: the mix, source name to share, in the order of a batch's ``source`` byte.
         byte_lengths: ``[vocab]`` bytes of text a token stands for, for bits per byte.
+        quantization: how quantisation sets in; none means it is whole from the start.
     """
 
     def __init__(
@@ -48,12 +50,14 @@ class PretrainingModule(lightning.LightningModule):
         plan: StepPlan,
         weights: dict[str, float],
         byte_lengths: Tensor,
+        quantization: QuantizationWarmup | None = None,
     ) -> None:
         super().__init__()
         self.net = net
         self.optimizer_spec = optimizer
         self.schedule = schedule
         self.plan = plan
+        self.quantization = quantization or QuantizationWarmup()
         self.sources = list(weights)
         self.train_loss = SourceLoss(self.sources, byte_lengths)
         self.val_loss = SourceLoss(self.sources, byte_lengths, list(weights.values()))
@@ -63,6 +67,8 @@ class PretrainingModule(lightning.LightningModule):
         self.paused_seconds = 0.0
         self.gradient_norm: Tensor | None = None
         self._sums_at_step = self._sums()
+        self._scales: list[tuple[float, float]] = []
+        self._share = 1.0
 
     def training_step(self, batch: Batch, batch_idx: int) -> Tensor:
         """Mean next-token loss of a micro-batch, in nats."""
@@ -90,16 +96,37 @@ class PretrainingModule(lightning.LightningModule):
 
     def configure_optimizers(self) -> torch.optim.Optimizer:
         """The optimizer; the schedule is applied in :meth:`on_train_batch_start`."""
-        rate, decay = self.schedule.at(1 / self.plan.steps)
-        return self.optimizer_spec.build(self.net, rate, decay)
+        rate, decay = self._rates(step=1)
+        built = self.optimizer_spec.build(self.net, rate, decay, self.schedule.peak)
+        self._scales = scales_of(built.param_groups)
+        return built
 
     def on_train_batch_start(self, batch: Batch, batch_idx: int) -> None:
-        """Set learning rate and weight decay for the step this micro-batch belongs to."""
+        """Set what moves with the tokens for the step this micro-batch belongs to."""
         if batch_idx % self.plan.accumulate == 0:
-            rate, decay = self.schedule.at((self.global_step + 1) / self.plan.steps)
-            for group in self.optimizers(use_pl_optimizer=False).param_groups:  # type: ignore[union-attr]  # one optimizer
-                group["lr"] = rate
-                group["weight_decay"] = decay if group["decays"] else 0.0
+            rate, decay = self._rates(self.global_step + 1)
+            groups = self.optimizers(use_pl_optimizer=False).param_groups  # type: ignore[union-attr]  # one optimizer
+            set_rates(groups, self._scales, rate, decay)
+            self._quantise(self.global_step + 1)
+
+    def on_validation_start(self) -> None:
+        """Measure the model of the last step, also in a run resumed at its very end."""
+        self._quantise(max(1, self.global_step))
+
+    def _rates(self, step: int) -> tuple[float, float]:
+        """Learning rate and weight decay of a step, counted from 1."""
+        return self.schedule.at(self.plan.tokens_at(step), self.plan.tokens_at(self.plan.steps))
+
+    def _quantise(self, step: int) -> None:
+        """Bring the model's quantisation to where it stands in a step, counted from 1."""
+        share = self._quantization_share(step)
+        if share != self._share:
+            self.net.set_quantization(share)
+            self._share = share
+
+    def _quantization_share(self, step: int) -> float:
+        whole = self.plan.tokens_at(self.plan.steps)
+        return self.quantization.share(self.plan.tokens_at(step), whole)
 
     def on_train_batch_end(self, outputs: Any, batch: Batch, batch_idx: int) -> None:
         """After a whole step, note its sums and the data's position: checkpoints hold no halves."""
@@ -132,9 +159,14 @@ class PretrainingModule(lightning.LightningModule):
         limit = self.optimizer_spec.clip_norm or float("inf")
         self.gradient_norm = torch.nn.utils.clip_grad_norm_(self.net.parameters(), limit)
 
-    def scheduled(self) -> tuple[float, float]:
-        """Learning rate and weight decay of the last step taken."""
-        return self.schedule.at(max(1, self.global_step) / self.plan.steps)
+    def scheduled(self) -> dict[str, float]:
+        """What moved with the tokens, as it was in the last step taken."""
+        step = max(1, self.global_step)
+        rate, decay = self._rates(step)
+        values = {"lr": rate, "weight_decay": decay}
+        if self.quantization.is_on:
+            values["quantization"] = self._quantization_share(step)
+        return values
 
     def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
         """Add what Lightning does not keep: the open row, and the sums since the last one."""

@@ -8,7 +8,8 @@ import pytest
 import torch
 
 from bitnet.training import checkpoint_io
-from bitnet.training.checkpoint_io import AtomicCheckpointIO, CheckpointError, read_checkpoint
+from bitnet.training.checkpoint_io import AtomicCheckpointIO, read_checkpoint
+from bitnet.training.errors import CheckpointError
 
 
 def test_what_is_written_is_read(tmp_path: Path) -> None:

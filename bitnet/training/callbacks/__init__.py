@@ -8,6 +8,7 @@ from bitnet.training.callbacks.checkpointer import Checkpointer
 from bitnet.training.callbacks.heartbeat import HeartbeatWriter
 from bitnet.training.callbacks.metrics_writer import MetricsWriter
 from bitnet.training.callbacks.progress import Progress
+from bitnet.training.callbacks.pruner import Pruner, Report
 from bitnet.training.callbacks.random_state import RandomState
 from bitnet.training.callbacks.sampler import Generate, Sampler
 from bitnet.training.callbacks.ternary_monitor import TernaryMonitor
@@ -19,7 +20,9 @@ __all__ = [
     "HeartbeatWriter",
     "MetricsWriter",
     "Progress",
+    "Pruner",
     "RandomState",
+    "Report",
     "Sampler",
     "TernaryMonitor",
     "Throughput",

@@ -15,7 +15,7 @@ from typing import Any
 from lightning import LightningModule, Trainer
 from lightning.pytorch.callbacks import Checkpoint
 
-from bitnet.training.checkpoint_io import CheckpointError
+from bitnet.training.errors import CheckpointError
 from bitnet.training.module import PretrainingModule
 from bitnet.training.step_callback import StepCallback
 

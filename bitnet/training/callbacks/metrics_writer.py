@@ -41,7 +41,7 @@ class MetricsWriter(StepCallback):
         # Bits per byte of a source are for validation: a window holds too few of its bytes.
         kept = {key: value for key, value in losses.items() if "bits_per_byte/" not in key}
         module.row |= {f"train/{key}": value for key, value in kept.items()}
-        module.row["lr"], module.row["weight_decay"] = module.scheduled()
+        module.row |= module.scheduled()
         if module.gradient_norm is not None:
             module.row["grad_norm"] = float(module.gradient_norm)
 
