@@ -11,7 +11,7 @@ from pathlib import Path
 from bitnet.config.paths import config_home
 
 _VERB_FILES = {"train": "train", "eval": "eval", "generate": "generate", "data": "train"}
-_NOT_GROUPS = ("hydra",)
+_NOT_GROUPS = ("hydra", "common")
 
 
 def show_help(verb: str) -> None:
@@ -26,6 +26,9 @@ def show_help(verb: str) -> None:
     print(_keys_of(primary))
     print("\nflags: -m sweep over comma-separated values, --cfg job print the configuration,")
     print("       --config-dir DIR further group files, --hydra-help everything Hydra can do")
+    if name == "train":
+        print("\nwith -m: hydra.launcher.jobs=N at once, hydra.launcher.devices=[0,1] GPUs to deal")
+        print("         out, hydra/sweeper=optuna a search; docs/sweeps.md says more")
 
 
 def _print_groups(home: Path) -> None:
@@ -35,9 +38,11 @@ def _print_groups(home: Path) -> None:
             if not folder.is_dir() or folder.name in _NOT_GROUPS:
                 continue
             print(f"\n  {folder.name}")
-            for file in sorted(folder.rglob("*.yaml")):
-                choice = file.relative_to(folder).with_suffix("").as_posix()
-                print(f"    {choice:<18} {_first_comment(file)}")
+            files = sorted(folder.rglob("*.yaml"))
+            names = [file.relative_to(folder).with_suffix("").as_posix() for file in files]
+            width = max(map(len, names))
+            for name, file in zip(names, files, strict=True):
+                print(f"    {name:<{width}}  {_first_comment(file)}")
 
 
 def _first_comment(file: Path) -> str:

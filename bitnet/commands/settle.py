@@ -8,14 +8,14 @@ from dataclasses import replace
 import torch
 from lightning.pytorch.utilities import rank_zero_only
 
+from bitnet.commands.vocabulary import vocabulary
 from bitnet.config import ConfigError, TrainConfig
 from bitnet.config.schema import TrainerSpec
-from bitnet.data import Tokenizer
+from bitnet.data import DataError, Tokenizer
 from bitnet.training.compiling import resolve_compile
 from bitnet.training.precision import resolve_compute
 
 _log = logging.getLogger(__name__)
-_VOCABULARY_MULTIPLE = 64
 
 
 def device_type(trainer: TrainerSpec) -> str:
@@ -36,9 +36,12 @@ def settle(config: TrainConfig, tokenizer: Tokenizer) -> TrainConfig:
     """``config`` with precision, compilation, device and vocabulary made definite.
 
     Raises:
-        ConfigError: the tokenizer has more tokens than the model, or there is no compiler.
+        ConfigError: the tokenizer has more tokens than the model, or cannot read a prompt, or there
+            is no compiler.
     """
     device = device_type(config.trainer)
+    if config.callbacks.samples.every_tokens:
+        _refuse_prompts(config.callbacks.samples.prompts, tokenizer)
     try:
         compiled, line = resolve_compile(config.compile, device)
     except ValueError as error:
@@ -48,7 +51,7 @@ def settle(config: TrainConfig, tokenizer: Tokenizer) -> TrainConfig:
     return replace(
         config,
         compile="always" if compiled else "never",
-        model=replace(config.model, vocab_size=_vocabulary(config, tokenizer)),
+        model=replace(config.model, vocab_size=vocabulary(config, tokenizer)),
         precision=replace(
             config.precision, compute=resolve_compute(config.precision.compute, device)
         ),
@@ -56,17 +59,13 @@ def settle(config: TrainConfig, tokenizer: Tokenizer) -> TrainConfig:
     )
 
 
-def _vocabulary(config: TrainConfig, tokenizer: Tokenizer) -> int:
-    """The model's vocabulary: as configured, else the tokenizer's rounded up."""
-    asked = config.model.vocab_size
-    if asked is None:
-        return -(-tokenizer.vocab_size // _VOCABULARY_MULTIPLE) * _VOCABULARY_MULTIPLE
-    if tokenizer.vocab_size > asked:
-        raise ConfigError(
-            f"model.vocab_size: {asked} is less than the {tokenizer.vocab_size} tokens of "
-            f"tokenizer={config.tokenizer}; set model.vocab_size=null to follow the tokenizer"
-        )
-    return asked
+def _refuse_prompts(prompts: list[str], tokenizer: Tokenizer) -> None:
+    """Find a prompt that a strict tokenizer cannot read now, and not at the first sample."""
+    for prompt in prompts:
+        try:
+            tokenizer.encode(prompt)
+        except DataError as error:
+            raise ConfigError(f"callbacks.samples.prompts: {error}") from error
 
 
 def gpu_names() -> list[str]:

@@ -6,6 +6,7 @@ that specifications and tokenizers can be used without lightning.
 
 from bitnet.data.corpus import CorpusSpec, LocalCorpus
 from bitnet.data.errors import DataError
+from bitnet.data.generated import GeneratedCorpus
 from bitnet.data.hub import HubCorpus
 from bitnet.data.mix import weights_problems
 from bitnet.data.pocket import PocketCorpus
@@ -16,6 +17,7 @@ from bitnet.data.tokenizer import Tokenizer, load_tokenizer
 __all__ = [
     "CorpusSpec",
     "DataError",
+    "GeneratedCorpus",
     "HubCorpus",
     "LocalCorpus",
     "PocketCorpus",

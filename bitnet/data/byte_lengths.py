@@ -38,7 +38,8 @@ def byte_lengths_of(raw: RawTokenizer, vocab_size: int) -> NDArray[np.int32]:
     added = raw.get_added_tokens_decoder()
     byte_level = _is_byte_level(raw)
     letters = frozenset(byte_alphabet())
-    anchor = raw.encode(_ANCHOR, add_special_tokens=False).ids
+    # Byte-level decoders drop nothing, and a small alphabet may lack the anchor.
+    anchor = [] if byte_level else raw.encode(_ANCHOR, add_special_tokens=False).ids
     for token, index in raw.get_vocab(with_added_tokens=True).items():
         if index in added:
             plain = not added[index].special

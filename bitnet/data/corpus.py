@@ -21,10 +21,13 @@ class CorpusSpec:
     Attributes:
         name: name shown in reports.
         default_tokenizer: tokenizer to use when the config names none.
+        published_tokens: tokens of each source as its makers count them, where they do; plans
+            derive passes over the data from it.
     """
 
     name: str = ""
     default_tokenizer: str = "pocket"
+    published_tokens: dict[str, float] = field(default_factory=dict)
 
     def problems(self) -> list[str]:
         """One line for each unusable value, beginning with the field's name."""

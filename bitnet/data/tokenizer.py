@@ -19,7 +19,9 @@ from tokenizers import AddedToken, decoders, models, pre_tokenizers
 from tokenizers import Tokenizer as RawTokenizer
 
 from bitnet.data.byte_lengths import byte_alphabet, byte_lengths_of
+from bitnet.data.characters import character_tokenizer
 from bitnet.data.errors import DataError
+from bitnet.data.generated.tasks import TASKS
 
 END_OF_TEXT = "<|endoftext|>"
 END_TOKENS = (END_OF_TEXT, "<|end_of_text|>", "</s>", "<eos>", "[SEP]")
@@ -57,12 +59,22 @@ class Tokenizer:
         return Tokenizer, (self._raw, self.name)
 
     def encode(self, text: str) -> list[int]:
-        """Ids of one text, without any special token."""
-        return list(self._raw.encode(text, add_special_tokens=False).ids)
+        """Ids of one text, without any special token.
+
+        Raises:
+            DataError: the tokenizer is strict and has no token for a part of the text.
+        """
+        return self.encode_batch([text])[0]
 
     def encode_batch(self, texts: Sequence[str]) -> list[list[int]]:
-        """Ids of several texts, without any special token."""
-        encodings = self._raw.encode_batch_fast(list(texts), add_special_tokens=False)
+        """Ids of several texts, without any special token; errors as in :meth:`encode`."""
+        try:
+            encodings = self._raw.encode_batch_fast(list(texts), add_special_tokens=False)
+        except Exception as error:  # the library raises bare Exception for an unknown character
+            start = next((text[:40] for text in texts if text), "")
+            raise DataError(
+                f"tokenizer: '{self.name}' cannot encode text such as {start!r} ({error})"
+            ) from error
         return [encoding.ids for encoding in encodings]
 
     def decode(self, ids: Sequence[int]) -> str:
@@ -82,8 +94,9 @@ def load_tokenizer(name: str, cache_dir: str | None = None) -> Tokenizer:
     """Load a tokenizer.
 
     Args:
-        name: "pocket" (trained on the pocket corpus on first use), "bytes" (one id a byte), the
-            path of a `tokenizer.json` or of a folder that holds one, or a name on the hub.
+        name: "pocket" (trained on the pocket corpus on first use), "bytes" (one id a byte),
+            "arithmetic" or "tictactoe" (one id a character of that generated corpus), the path of
+            a `tokenizer.json` or of a folder that holds one, or a name on the hub.
         cache_dir: where the pocket corpus is kept, if not in the usual cache folder.
 
     Raises:
@@ -97,6 +110,8 @@ def load_tokenizer(name: str, cache_dir: str | None = None) -> Tokenizer:
         return _from_file(pocket_tokenizer_file(cache_dir), name)
     if name == "bytes":
         return Tokenizer(_byte_tokenizer(), name)
+    if name in TASKS:
+        return Tokenizer(character_tokenizer(TASKS[name].alphabet, END_OF_TEXT), name)
     path = Path(name).expanduser()
     path = path / "tokenizer.json" if path.is_dir() else path
     return _from_file(path, name) if path.is_file() else _from_hub(name)
@@ -118,8 +133,8 @@ def _from_hub(name: str) -> Tokenizer:
     except Exception as error:  # network, login and format errors share no base class
         reason = str(error).strip().splitlines()[0]
         raise DataError(
-            f"tokenizer: '{name}' is not 'pocket', 'bytes' or a file, and the hub does not give it "
-            f"({reason})"
+            f"tokenizer: '{name}' is not 'pocket', 'bytes' or a file (nor "
+            f"{' or '.join(map(repr, TASKS))}), and the hub does not give it ({reason})"
         ) from error
     return Tokenizer(raw, name)
 

@@ -1,60 +1,101 @@
 """Every YAML composes, validates, and says what it should."""
 
 import json
-from pathlib import Path
+import math
 
 import pytest
-import torch
 
+from bitnet.commands.build import step_plan
 from bitnet.config import validate
 from bitnet.config.compose import expand_sweep, train_config
-from bitnet.config.paths import config_home
-from bitnet.nn import Transformer
+from tests.config.files import CONFIGS, EXPERIMENTS, JOBS, STUDIES, SWEEPS, choices, composed
 
-CONFIGS = config_home() / "configs"
-GROUPS = ("model", "linear", "data", "mix", "optimizer", "schedule", "trainer", "precision")
+GROUPS = ("linear", "data", "mix", "optimizer", "schedule", "trainer", "precision")
 GROUPS += ("logger", "callbacks", "debug")
 
-
-def choices(folder: Path) -> list[str]:
-    return sorted(f.relative_to(folder).with_suffix("").as_posix() for f in folder.rglob("*.yaml"))
-
-
 EVERY_CHOICE = [f"{group}={name}" for group in GROUPS for name in choices(CONFIGS / group)]
-EXPERIMENTS = choices(config_home() / "conf_experiments" / "experiment")
+MIXES = choices(CONFIGS / "mix")
+STEPS = {
+    "arithmetic": 10_000,
+    "bitnet_1_3b_redpajama_100b": 100_000,
+    "bitnet_3b_redpajama_100b": 100_000,
+    "bitnet_700m_redpajama_100b": 100_000,
+    "cerebras_111m": 9_037,
+    "cerebras_111m_mup": 9_037,
+    "fineweb_edu_95m": 400_000,
+    "glort2": 9_037,
+    "incite_3b": 190_735,
+    "incite_7b": 238_657,
+    "llama_119m": 9_037,
+    "llama_1_3b_redpajama_100b": 100_000,
+    "llama_369m": 9_037,
+    "llama_3b_redpajama_100b": 100_000,
+    "llama_700m_redpajama_100b": 100_000,
+    "llama_to_bitnet": 5_000,
+    "mosaic_1b_redpajama_200b": 44_389,
+    "redpajama_10m": 1_024,
+    "redpajama_dolma": 100_000,
+    "redpajama_pythia_7b": 104_904,
+    "tictactoe": 15_000,
+    "tinystories": 30_000,
+    **{f"twins_10m/{name}": 256 for name in ("bitnet", "dense", "glort2", "mosaic", "pythia")},
+}
 
 
 @pytest.mark.parametrize("choice", EVERY_CHOICE)
 def test_every_choice_of_every_group_composes_and_validates(choice: str) -> None:
-    extra = ["data.root=somewhere"] if "local" in choice else []
-    if choice == "trainer=ddp":
-        extra = ["batch.micro=4"]
-    validate(train_config([choice, *extra]))
+    extra = ["batch.micro=4"] if choice == "trainer=ddp" else []
+    validate(composed(choice, *extra))
 
 
 @pytest.mark.parametrize("name", EXPERIMENTS)
-def test_every_experiment_composes_and_validates(name: str) -> None:
-    validate(train_config([f"experiment={name}", "data.root=somewhere"]))
+def test_every_experiment_composes_and_takes_its_steps(name: str) -> None:
+    config = composed(f"experiment={name}")
+    validate(config)
+    plan = step_plan(config)
+    assert plan.steps == STEPS[name]
+    assert plan.tokens_at(plan.steps) == config.budget.tokens
 
 
-@pytest.mark.parametrize(
-    ("name", "parameters"),
-    [
-        ("700m", 728_629_248),
-        ("1_3b", 1_273_298_944),
-        ("3b", 3_323_904_000),
-        ("3_9b", 4_362_240_000),
-    ],
-)
-@pytest.mark.parametrize("linear", ["bitnet", "dense"])
-def test_presets_have_their_published_size(name: str, parameters: int, linear: str) -> None:
-    config = train_config([f"model=bitnet/{name}", f"linear={linear}"])
-    with torch.device("meta"):
-        net = Transformer(config.model, config.linear)
-    # The published counts are of matrices; norm gains come on top.
-    assert sum(p.numel() for p in net.parameters() if p.ndim == 2) == parameters
-    gains = config.model.layers * (3 * config.model.dim + config.model.ffn_dim) + config.model.dim
-    assert net.parameter_counts()["total"] == parameters + gains
+@pytest.mark.parametrize("name", EXPERIMENTS)
+def test_every_experiment_can_be_tried_out_anywhere(name: str) -> None:
+    anywhere = ["data=pocket", "mix=llama", "tokenizer=pocket"]
+    validate(train_config([f"experiment={name}", "debug=tiny", *anywhere]))
+
+
+@pytest.mark.parametrize("job", JOBS, ids=" ".join)
+def test_every_job_of_every_sweep_composes(job: list[str]) -> None:
+    validate(composed(*job))
+
+
+@pytest.mark.parametrize("sweep", SWEEPS)
+def test_every_sweep_composes_before_anything_is_swept(sweep: str) -> None:
+    config = composed(f"sweep={sweep}")
+    if "data.root=DIR" in (STUDIES / "sweep" / f"{sweep}.yaml").read_text("utf-8"):
+        assert hasattr(config.data, "root")
+
+
+@pytest.mark.parametrize("name", MIXES)
+def test_mixes_are_shares(name: str) -> None:
+    assert math.fsum(composed(f"mix={name}").mix.values()) == pytest.approx(1, abs=1e-12)
+
+
+@pytest.mark.parametrize("left_out", choices(CONFIGS / "mix" / "llama_without"))
+def test_a_mix_without_a_source_keeps_the_other_proportions(left_out: str) -> None:
+    whole, rest = composed("mix=llama").mix, composed(f"mix=llama_without/{left_out}").mix
+    assert rest.keys() == whole.keys() and rest[left_out] == 0
+    for name in whole.keys() - {left_out}:
+        assert rest[name] == pytest.approx(whole[name] / (1 - whole[left_out]), abs=2e-7)
+
+
+def test_every_file_opens_with_a_line_for_the_help() -> None:
+    files = [*CONFIGS.rglob("*/*.yaml"), *STUDIES.rglob("*.yaml")]
+    assert len(files) > 100
+    for file in files:
+        lines = file.read_text("utf-8").splitlines()
+        first = next(line for line in lines if not line.startswith("# @package"))
+        assert first.startswith("# ") and len(first) <= 80, file
+        assert all(len(line) <= 100 for line in lines), file
 
 
 def test_the_llama_mix_is_the_published_one() -> None:
@@ -68,6 +109,8 @@ def test_the_llama_mix_is_the_published_one() -> None:
         "stackexchange": 0.02,
     }
     assert train_config(["mix=llama"]).mix == expected
+    published = composed("data=redpajama_1t").data.published_tokens
+    assert published.keys() == expected.keys() and sum(published.values()) == 1.21e12
 
 
 def test_a_sweep_is_every_combination() -> None:

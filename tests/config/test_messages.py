@@ -23,7 +23,7 @@ def fault(*overrides: str, config_dir: Path | None = None) -> str:
         ("seed=abc", ["seed", "'abc'", "whole number"]),
         ("schedule.peek=1", ["schedule.peek", "'peak'"]),
         ("schedule=cosin", ["schedule=cosin", "did you mean 'cosine'?", "two_stage"]),
-        ("model=bitnet/7b", ["model=bitnet/7b", "bitnet/700m"]),
+        ("model=bitnet/701m", ["model=bitnet/701m", "bitnet/700m"]),
         ("experiment=redpajama_10", ["experiment=redpajama_10", "did you mean 'redpajama_10m'?"]),
         ("modle=x", ["modle", "did you mean 'model'?"]),
         ("batch=3", ["batch", "is a section", "micro"]),
