@@ -1,33 +1,25 @@
-"""Runs a verb as a Hydra job, with every fault of the configuration found beforehand.
-
-Hydra reports faults with a stack trace and one at a time, and in a sweep only when the job's turn
-comes. So the command line is composed once without running anything; then Hydra runs it for real.
-"""
+"""Runs a verb as a Hydra job or sweep, with every fault of the configuration found beforehand."""
 
 from __future__ import annotations
 
-import logging
 import sys
 from argparse import Namespace
-from collections.abc import Callable
 from pathlib import Path
-from typing import Any
 
 import hydra
 from hydra._internal.utils import get_args_parser
-from hydra.core.hydra_config import HydraConfig
-from omegaconf import DictConfig, OmegaConf
 
-from bitnet.commands.faults import USER_FAULTS, SweepError
+from bitnet.commands.faults import SweepError
+from bitnet.commands.preflight import Sweep, check_run, check_sweep
 from bitnet.commands.sweep import report_sweep
-from bitnet.config import ConfigError, TrainConfig, validate
-from bitnet.config.compose import compose_config, expand_sweep, to_object
+from bitnet.commands.sweeping import register_plugins
+from bitnet.commands.sweeping.child import quoted
+from bitnet.commands.sweeping.locks import only_one
+from bitnet.commands.task import Job, Task
+from bitnet.config.compose import compose_config
 from bitnet.config.paths import config_home
-from bitnet.config.store import register
-
-_log = logging.getLogger(__name__)
-
-Job = Callable[[Any, list[str]], Any]
+from bitnet.config.store import register, stamp
+from bitnet.runs.sweep_jobs import DONE, noted_jobs, owners
 
 
 def run_verb(verb: str, config_name: str, job: Job, arguments: list[str]) -> None:
@@ -38,48 +30,40 @@ def run_verb(verb: str, config_name: str, job: Job, arguments: list[str]) -> Non
         SweepError: jobs of a sweep failed; the others were run all the same.
     """
     register()
+    register_plugins()
     # Hydra's parser wants all overrides on one side of a flag; people put -m anywhere.
     arguments = sorted(arguments, key=lambda each: each not in ("-m", "--multirun"))
     flags = get_args_parser().parse_args(arguments)
-    composed = [] if _only_shows(flags) else _check(config_name, flags)
-    if flags.cfg or flags.info:  # these print what composing gives; a fault must still read well
-        compose_config(config_name, flags.overrides, flags.config_dir)
+    if flags.multirun and verb != "train" and config_name == "train":
+        arguments = [*arguments, "hydra/launcher=basic"]  # the other one runs `bitnet train`
+        flags.overrides.append(arguments[-1])
     if flags.cfg == "job" and not flags.resolve:
         arguments = ["--resolve", *arguments]  # values, not references to values
-    outcome = _Outcome(job, sweep=bool(flags.multirun))
-    _launch(verb, config_name, outcome, arguments)
-    if flags.multirun and composed and isinstance(composed[0], TrainConfig):
-        report_sweep(Path(composed[0].run_dir))
-    outcome.close()
-
-
-class _Outcome:
-    """Runs jobs and keeps what they raise until Hydra, which would print stack traces, is done."""
-
-    def __init__(self, job: Job, sweep: bool) -> None:
-        self.job = job
-        self.sweep = sweep
-        self.faults: list[tuple[list[str], Exception]] = []
-
-    def __call__(self, config: Any, overrides: list[str]) -> Any:
+    task = Task(job, [sys.argv[0], *verb.split(), *arguments], bool(flags.multirun), stamp())
+    sweep = _check(config_name, flags)
+    if sweep is None:
+        _launch(verb, config_name, task, arguments)
+        _raise_faults(task)
+        return
+    task.known = owners(sweep.folder.absolute())
+    with only_one(sweep.folder):
         try:
-            return self.job(config, overrides)
-        except Exception as error:
-            self.faults.append((overrides, error))
-            if not isinstance(error, USER_FAULTS):
-                _log.exception("the job failed")
-            elif self.sweep:
-                _log.error("the job failed: %s", error)
-            return None
+            here = f"hydra.sweep.dir={quoted(str(sweep.folder))}"
+            _launch(verb, config_name, task, [*arguments, here])
+        finally:
+            report_sweep(sweep.folder)
+    _raise_failures(sweep.folder, task.launch)
 
-    def close(self) -> None:
-        """Raise what has been kept."""
-        if not self.faults:
-            return
-        if not self.sweep:
-            raise self.faults[0][1]
-        lines = (f"{' '.join(overrides)}: {error}" for overrides, error in self.faults)
-        raise SweepError(f"{len(self.faults)} job(s) failed\n" + "\n".join(lines))
+
+def _check(config_name: str, flags: Namespace) -> Sweep | None:
+    if _only_shows(flags):
+        if flags.cfg or flags.info:  # they print what composing gives; faults must read well
+            compose_config(config_name, flags.overrides, flags.config_dir)
+        return None
+    if flags.multirun:
+        return check_sweep(config_name, flags)
+    check_run(config_name, flags)
+    return None
 
 
 def _only_shows(flags: Namespace) -> bool:
@@ -88,59 +72,31 @@ def _only_shows(flags: Namespace) -> bool:
     return any(asked) or bool(flags.shell_completion) or bool(flags.experimental_rerun)
 
 
-def _check(config_name: str, flags: Namespace) -> list[TrainConfig]:
-    """Compose every job and validate training configs; all problems of all jobs at once."""
-    jobs = expand_sweep(flags.overrides) if flags.multirun else [flags.overrides]
-    configs, problems = [], []
-    for overrides in jobs:
-        config = to_object(compose_config(config_name, overrides, flags.config_dir))
-        configs.append(config)
-        if isinstance(config, TrainConfig):
-            try:
-                validate(config)
-            except ConfigError as error:
-                problems += str(error).splitlines()
-    if problems:
-        raise ConfigError("\n".join(dict.fromkeys(problems)))
-    if flags.multirun and isinstance(configs[0], TrainConfig):
-        _refuse_devices_in_sweep(configs)
-    return configs
-
-
-def _refuse_devices_in_sweep(configs: list[TrainConfig]) -> None:
-    # Lightning starts the other ranks by running this command again, which would sweep again.
-    if any(config.trainer.devices * config.trainer.nodes > 1 for config in configs):
-        raise ConfigError(
-            "trainer.devices: a sweep (-m) runs its jobs on one device each; "
-            "launch multi-device runs one by one"
-        )
-
-
-def _launch(verb: str, config_name: str, outcome: _Outcome, arguments: list[str]) -> None:
+def _launch(verb: str, config_name: str, task: Task, arguments: list[str]) -> None:
     # Hydra reads the command line without the verb; Lightning starts other ranks with it.
-    whole = [sys.argv[0], *verb.split(), *arguments]
-
-    def task(config: DictConfig) -> Any:
-        sys.argv = whole
-        runtime = HydraConfig.get()
-        if "run_dir" in config:
-            OmegaConf.update(config, "run_dir", runtime.runtime.output_dir)
-            if outcome.sweep and config.logger.wandb.group is None:
-                # W&B shows the jobs of a sweep as one group, unless the user named another.
-                config.logger.wandb.group = Path(runtime.sweep.dir).name
-        result = outcome(to_object(config), list(runtime.overrides.task))
-        _remove_if_empty(Path(runtime.runtime.output_dir))
-        return result
-
     sys.argv = [f"bitnet {verb}", *arguments]
     folder = str(config_home() / "configs")
     try:
         hydra.main(version_base="1.3", config_path=folder, config_name=config_name)(task)()
     finally:
-        sys.argv = whole
+        sys.argv = task.command
 
 
-def _remove_if_empty(folder: Path) -> None:
-    """Hydra makes the folder before the job; a job refused at once leaves none."""
-    if folder != Path.cwd() and folder.is_dir() and not any(folder.iterdir()):
-        folder.rmdir()
+def _raise_faults(task: Task) -> None:
+    """What jobs in this process raised, once Hydra is done."""
+    if task.sweep and task.faults:
+        lines = "\n".join(str(fault) for fault in task.faults)
+        raise SweepError(f"{len(task.faults)} job(s) failed\n{lines}")
+    if task.faults:
+        raise task.faults[0]
+
+
+def _raise_failures(folder: Path, launch: str) -> None:
+    """The jobs of this launch that left word of a failure in the sweep's ``folder``."""
+    lines = [
+        f"#{place.name}: {note.error or note.state}"
+        for place, note in noted_jobs(folder)
+        if note.launch == launch and note.state not in DONE
+    ]
+    if lines:
+        raise SweepError("\n".join([f"{len(lines)} job(s) failed", *lines]))

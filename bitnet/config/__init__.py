@@ -6,13 +6,14 @@ The schemas are the rooms' own specs (:mod:`~bitnet.config.schema`); Hydra compo
 """
 
 from bitnet.config.errors import ConfigError
-from bitnet.config.schema import EvalConfig, GenerateConfig, TrainConfig
+from bitnet.config.schema import EvalConfig, GenerateConfig, PlanConfig, TrainConfig
 from bitnet.config.validate import validate
 
 __all__ = [
     "ConfigError",
     "EvalConfig",
     "GenerateConfig",
+    "PlanConfig",
     "TrainConfig",
     "validate",
 ]

@@ -9,8 +9,10 @@ from pathlib import Path
 from typing import Any
 
 from hydra import compose, initialize_config_dir
+from hydra.core.config_store import ConfigStore
 from hydra.core.global_hydra import GlobalHydra
 from hydra.core.override_parser.overrides_parser import OverridesParser
+from hydra.core.override_parser.types import Override, ValueType
 from hydra.errors import HydraException
 from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
@@ -22,38 +24,48 @@ from bitnet.config.schema import TrainConfig
 from bitnet.config.store import register
 
 
-def compose_config(verb: str, overrides: list[str], config_dir: str | None = None) -> DictConfig:
+def compose_config(
+    verb: str, overrides: list[str], config_dir: str | None = None, with_hydra: bool = False
+) -> DictConfig:
     """The composed, typed config of ``verb``.
 
     Args:
-        verb: name of a primary config: ``train``, ``eval`` or ``generate``.
+        verb: name of a primary config: ``train``, ``eval`` or ``generate``; or ``plan``, which is
+            ``train`` under a schema with further keys.
         overrides: as on the command line.
         config_dir: a further folder of group files.
+        with_hydra: keep Hydra's own section.
 
     Raises:
         ConfigError: one line for the first fault.
     """
     register()
+    own: list[str] = []
+    if verb == "plan":
+        verb, own = "train", ["schema=plan"]
+    overrides = [*own, *overrides]
     if config_dir is not None:
         paths = [f"file://{config_dir}", f"file://{config_home()}/conf_experiments"]
         overrides = [f"hydra.searchpath=[{','.join(paths)}]", *overrides]
     GlobalHydra.instance().clear()
     with initialize_config_dir(str(config_home() / "configs"), version_base="1.3"):
         try:
-            config = compose(verb, overrides=overrides)
+            config = compose(verb, overrides=overrides, return_hydra_config=with_hydra)
         except (HydraException, OmegaConfBaseException, YAMLError, ValueError) as error:
-            defaults = compose(verb) if overrides else OmegaConf.create()
+            defaults = compose(verb, overrides=own) if overrides else OmegaConf.create()
             folders = [config_home() / "configs", config_home() / "conf_experiments"]
             folders += [] if config_dir is None else [Path(config_dir)]
             raise ConfigError(explain(error, defaults, partial(_choices, folders))) from error
-    foreign = _foreign_keys(config)
+    foreign = _foreign_keys(config, skip=("hydra",))
     if foreign:
         raise ConfigError("\n".join(foreign))
     return config
 
 
 def _choices(folders: list[Path], group: str) -> list[str]:
-    """Names of the files of a config group, sub-folders included."""
+    """Names of the files of a config group, sub-folders included; of Hydra's own, its options."""
+    if group.startswith("hydra/"):
+        return sorted(name.removesuffix(".yaml") for name in ConfigStore.instance().list(group))
     found = (
         file.relative_to(folder / group).with_suffix("").as_posix()
         for folder in folders
@@ -62,13 +74,13 @@ def _choices(folders: list[Path], group: str) -> list[str]:
     return sorted(found)
 
 
-def _foreign_keys(node: DictConfig, path: str = "") -> list[str]:
+def _foreign_keys(node: DictConfig, path: str = "", skip: tuple[str, ...] = ()) -> list[str]:
     """Keys that a ``+key=value`` put beside those of a schema: nothing would ever read them."""
     kind = OmegaConf.get_type(node)
     typed = isinstance(kind, type) and is_dataclass(kind)
     valid = [each.name for each in fields(kind)] if is_dataclass(kind) else []
     found = []
-    for key in map(str, node):
+    for key in (str(each) for each in node if each not in skip):
         name = f"{path}{key}"
         if typed and key not in valid:
             hint = nearest(key, valid)
@@ -96,23 +108,36 @@ def train_config(overrides: list[str]) -> TrainConfig:
     return config
 
 
+def parse_overrides(overrides: list[str]) -> list[Override]:
+    """The overrides of a command line, understood.
+
+    Raises:
+        ConfigError: one cannot be parsed.
+    """
+    try:
+        parsed: list[Override] = OverridesParser.create().parse_overrides(overrides)
+    except HydraException as error:
+        raise ConfigError(explain(error, OmegaConf.create())) from error
+    return parsed
+
+
 def expand_sweep(overrides: list[str]) -> list[list[str]]:
     """The jobs of a multirun: every combination of the swept values, as overrides each.
+
+    Of a key that is given twice, the later value counts.
 
     Raises:
         ConfigError: an override cannot be parsed.
     """
-    try:
-        parsed = OverridesParser.create().parse_overrides(overrides)
-    except HydraException as error:
-        raise ConfigError(explain(error, OmegaConf.create())) from error
-    axes: list[list[str]] = []
-    for override in parsed:
-        if override.is_sweep_override() and override.is_choice_sweep():
-            key = override.get_key_element()
-            axes.append([f"{key}={value}" for value in override.sweep_string_iterator()])
+    axes: dict[str, list[str]] = {}
+    for override in parse_overrides(overrides):
+        key = override.get_key_element()
+        if override.value_type == ValueType.GLOB_CHOICE_SWEEP:
+            continue  # which files there are, Hydra finds out
+        if override.is_discrete_sweep():
+            axes[key] = [f"{key}={value}" for value in override.sweep_string_iterator()]
         elif override.is_sweep_override():
             continue  # a range of numbers for a sweeper to draw from; checked when drawn
         else:
-            axes.append([str(override.input_line)])
-    return [list(job) for job in itertools.product(*axes)]
+            axes[key] = [str(override.input_line)]
+    return [list(job) for job in itertools.product(*axes.values())]

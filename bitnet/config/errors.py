@@ -110,7 +110,7 @@ def _keys_of(node: Any) -> list[str]:
 
 def _explain_choice(name: str, choices: Choices) -> str:
     """``model/bitnet/7b`` names no file: which group it is of, and what there is."""
-    group, _, choice = name.partition("/")
+    group, _, choice = name.rpartition("/") if name.startswith("hydra/") else name.partition("/")
     options = choices(group)
     listing = f" (valid: {', '.join(options)})" if options else ""
     return f"{group}={choice}: there is no such choice{nearest(choice, options)}{listing}"

@@ -31,6 +31,8 @@ FIXED = (
     "model",
     "linear.kind",
     "linear.norm",
+    "quantization",
+    "init_from",
     "data",
     "mix",
     "stream.streams",

@@ -12,6 +12,7 @@ from omegaconf import MISSING
 
 from bitnet.data import (
     CorpusSpec,
+    GeneratedCorpus,
     HubCorpus,
     LocalCorpus,
     PocketCorpus,
@@ -20,14 +21,40 @@ from bitnet.data import (
 )
 from bitnet.inference import SamplingSpec
 from bitnet.nn import LinearSpec, ModelShape
-from bitnet.training.optimizers import AdamW, Optimizer
+from bitnet.training.optimizers import AdamW, DecoupledAdamW, DecoupledLion, Muon, Optimizer
 from bitnet.training.precision import Precision
-from bitnet.training.schedules import Constant, Cosine, Schedule, TwoStage
+from bitnet.training.quantization import QuantizationWarmup
+from bitnet.training.schedules import (
+    Constant,
+    Cosine,
+    Linear,
+    Polynomial,
+    Schedule,
+    TwoStage,
+    WarmupStableDecay,
+)
 
 KINDS: dict[str, dict[str, type]] = {
-    "data": {"pocket": PocketCorpus, "local": LocalCorpus, "hub": HubCorpus},
-    "optimizer": {"adamw": AdamW},
-    "schedule": {"two_stage": TwoStage, "cosine": Cosine, "constant": Constant},
+    "data": {
+        "pocket": PocketCorpus,
+        "local": LocalCorpus,
+        "hub": HubCorpus,
+        "generated": GeneratedCorpus,
+    },
+    "optimizer": {
+        "adamw": AdamW,
+        "decoupled_adamw": DecoupledAdamW,
+        "decoupled_lion": DecoupledLion,
+        "muon": Muon,
+    },
+    "schedule": {
+        "two_stage": TwoStage,
+        "cosine": Cosine,
+        "linear": Linear,
+        "warmup_stable_decay": WarmupStableDecay,
+        "polynomial": Polynomial,
+        "constant": Constant,
+    },
 }
 """Sections that come in several kinds: group, then kind, to the dataclass that types it."""
 
@@ -118,6 +145,15 @@ class TernarySpec:
 
 
 @dataclass
+class TrialSpec:
+    """Which trial of an Optuna study this run is; a search sets it (``study=null``: none)."""
+
+    storage: str = ""
+    study: str | None = None
+    number: int = 0
+
+
+@dataclass
 class CallbacksSpec:
     """What is done beside training; ``extra`` takes any Lightning callback by ``_target_``."""
 
@@ -125,6 +161,7 @@ class CallbacksSpec:
     heartbeat_seconds: float = 5.0
     samples: SamplesSpec = field(default_factory=SamplesSpec)
     ternary: TernarySpec = field(default_factory=TernarySpec)
+    trial: TrialSpec = field(default_factory=TrialSpec)
     extra: dict[str, Any] = field(default_factory=dict)
 
 
@@ -135,6 +172,7 @@ class TrainConfig:
     name: str = MISSING
     run_dir: str = MISSING
     resume: str | None = None
+    init_from: str | None = None
     seed: int = 1
     compile: str = "auto"
     tokenizer: str = MISSING
@@ -142,6 +180,7 @@ class TrainConfig:
     batch: Batch = field(default_factory=Batch)
     model: ModelShape = MISSING
     linear: LinearSpec = field(default_factory=LinearSpec)
+    quantization: QuantizationWarmup = field(default_factory=QuantizationWarmup)
     data: CorpusSpec = MISSING
     mix: dict[str, float] = field(default_factory=dict)
     stream: StreamSpec = field(default_factory=StreamSpec)
@@ -153,6 +192,27 @@ class TrainConfig:
     precision: Precision = field(default_factory=Precision)
     logger: LoggerSpec = field(default_factory=LoggerSpec)
     callbacks: CallbacksSpec = field(default_factory=CallbacksSpec)
+
+
+@dataclass
+class PlanConfig(TrainConfig):
+    """``bitnet plan``: a run, and what it is to run on.
+
+    Attributes:
+        device: a name of the table of devices, ``cpu``, or ``auto``: the one at hand.
+        devices: how many; ``None``: as many as the trainer has.
+        price: of one device for an hour, in any currency.
+        mfu: share of the peak that the run will reach; ``None``: an assumption.
+        tokens_per_second: of all devices together, measured; instead of ``mfu``.
+        output: a JSON file for the numbers.
+    """
+
+    device: str = "auto"
+    devices: int | None = None
+    price: float | None = None
+    mfu: float | None = None
+    tokens_per_second: float | None = None
+    output: str | None = None
 
 
 @dataclass

@@ -1,7 +1,7 @@
 """Puts the schemas into Hydra's ConfigStore and the named resolvers into OmegaConf.
 
 ``schema/train``, ``schema/eval``, … stand under the primary configs; ``schema/<group>/<kind>``
-under the files of groups that come in several kinds.
+under the files of groups that come in several kinds; our plugins' settings under ``hydra/…``.
 """
 
 from __future__ import annotations
@@ -13,11 +13,13 @@ from hydra.core.config_store import ConfigStore
 from omegaconf import OmegaConf
 
 from bitnet.config.paths import config_home
-from bitnet.config.schema import KINDS, EvalConfig, GenerateConfig, TrainConfig
+from bitnet.config.schema import KINDS, EvalConfig, GenerateConfig, PlanConfig, TrainConfig
+from bitnet.config.sweeping import PLUGINS
 
 _STAMP = "BITNET_STAMP"
 _VERBS = {
     "train": TrainConfig,
+    "plan": PlanConfig,
     "eval": EvalConfig,
     "generate": GenerateConfig,
 }
@@ -31,7 +33,10 @@ def register() -> None:
     for group, kinds in KINDS.items():
         for kind, schema in kinds.items():
             store.store(group=f"schema/{group}", name=kind, node=schema)
+    for (group, option), spec in PLUGINS.items():
+        store.store(group=group, name=option, node=spec, provider="bitnet")
     OmegaConf.register_new_resolver("stamp", stamp, replace=True)
+    OmegaConf.register_new_resolver("times", times, replace=True)
     os.environ["BITNET_HOME"] = str(config_home())
 
 
@@ -43,6 +48,14 @@ def stamp() -> str:
     if _STAMP not in os.environ:
         os.environ[_STAMP] = datetime.now().strftime("%Y-%m-%d_%H-%M-%S-%f")[:-3]
     return os.environ[_STAMP]
+
+
+def times(number: int, by: int, over: int = 1) -> int:
+    """``${times:number,by,over}`` in a config: ``number * by / over``, rounded down.
+
+    For sizes that follow from another, such as heads of a fixed width from the model's.
+    """
+    return number * by // over
 
 
 def renew_stamp() -> None:

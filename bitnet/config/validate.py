@@ -33,6 +33,7 @@ def find_problems(config: TrainConfig) -> list[str]:
     found = _sections(config)
     found += [f"linear.{line}" for line in combination_problems(config.model, config.linear)]
     found += _batch(config)
+    found += _against_budget(config)
     found += [f"mix: {line}" for line in weights_problems(config.mix, config.mix)]
     found += _cadences(config)
     if config.compile not in MODES:
@@ -47,6 +48,7 @@ def _sections(config: TrainConfig) -> list[str]:
     specs: dict[str, Any] = {
         "model": config.model,
         "linear": config.linear,
+        "quantization": config.quantization,
         "data": config.data,
         "stream": config.stream,
         "validation": config.validation,
@@ -82,6 +84,21 @@ def _batch(config: TrainConfig) -> list[str]:
             f"batch.sequence_length: {batch.sequence_length} exceeds "
             f"model.max_sequence_length={config.model.max_sequence_length}"
         )
+    return found
+
+
+def _against_budget(config: TrainConfig) -> list[str]:
+    """What is wrong with lengths in tokens, once they are sound by themselves."""
+    budget, found = config.budget.tokens, list[str]()
+    if budget < 1:
+        return found
+    if not config.schedule.problems():
+        found += [f"schedule.{line}" for line in config.schedule.budget_problems(budget)]
+    if not config.quantization.problems():
+        linear = config.linear
+        kind = linear.stage.kind if linear.kind == "stage" else linear.kind
+        lines = config.quantization.run_problems(budget, quantises=kind != "dense")
+        found += [f"quantization.{line}" for line in lines]
     return found
 
 

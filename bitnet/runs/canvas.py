@@ -99,8 +99,7 @@ def spread(wanted: Sequence[float], gap: float) -> list[float]:
             blocks[-1] += upper
     placed = []
     for block in blocks:
-        bottom = max(min(_bottom(block, gap), 1.0 - gap * (len(block) - 1)), 0.0)
-        placed += [bottom + gap * n for n in range(len(block))]
+        placed += [_bottom(block, gap) + gap * n for n in range(len(block))]
     return placed
 
 
@@ -112,11 +111,12 @@ def save(sheet: Figure, path: Path) -> None:
 
 
 def _bottom(block: Sequence[float], gap: float) -> float:
-    return sum(block) / len(block) - gap * (len(block) - 1) / 2
+    wanted = sum(block) / len(block) - gap * (len(block) - 1) / 2
+    return max(min(wanted, 1.0 - gap * (len(block) - 1)), 0.0)
 
 
 def _top(block: Sequence[float], gap: float) -> float:
-    return sum(block) / len(block) + gap * (len(block) - 1) / 2
+    return _bottom(block, gap) + gap * (len(block) - 1)
 
 
 def _height(axis: Axes, value: float) -> float:

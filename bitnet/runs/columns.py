@@ -18,8 +18,12 @@ TEXT_COLUMNS = frozenset({"layer"})
 """The columns that hold words; every other cell is a number or empty."""
 
 
-def metric_columns(sources: Sequence[str]) -> list[str]:
+def metric_columns(sources: Sequence[str], quantization: bool = False) -> list[str]:
     """Columns of ``metrics.csv`` for a mix of ``sources``, wall-clock columns last.
+
+    Args:
+        sources: names of the mix.
+        quantization: whether quantisation is warmed up, so that its share has a column.
 
     Losses are in nats a token, learning rate and weight decay as used at that step, memory in
     bytes, time in seconds of all processes of the run so far.
@@ -34,6 +38,7 @@ def metric_columns(sources: Sequence[str]) -> list[str]:
         *(f"val/loss/{source}" for source in sources),
         *(f"val/bits_per_byte/{source}" for source in sources),
         *("lr", "weight_decay", "grad_norm"),
+        *(["quantization"] if quantization else []),
         *("ternary/zero_share", "ternary/flip_rate"),
         *CLOCK_COLUMNS,
     ]

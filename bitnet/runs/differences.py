@@ -16,7 +16,7 @@ from bitnet.runs.errors import RunError
 
 SEED = "seed"
 # What differs between any two runs without making them different experiments.
-_NOT_COMPARED = {"run_dir", "resume", "name"}
+_NOT_COMPARED = {"run_dir", "resume", "name", "callbacks.trial.number"}
 # Last parts that name a whole group: they tell most beside their group, and little without it.
 _VAGUE = ("name", "kind")
 ABSENT = "–"
@@ -36,6 +36,11 @@ def flat_config(run: RunDirectory) -> Flat:
         raise RunError(f"{run.config_file}: cannot be read ({_one_line(error)})") from error
     if not isinstance(content, dict):
         raise RunError(f"{run.config_file}: is not a YAML mapping")
+    return flat(content)
+
+
+def flat(content: Mapping[str, Any]) -> Flat:
+    """A nested mapping as dotted keys and written values."""
     return dict(_flatten(content, ""))
 
 

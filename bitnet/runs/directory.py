@@ -198,7 +198,7 @@ def find_latest(root: str | Path, config_id: str) -> RunDirectory | None:
     found = []
     for run in find_runs(root):
         record = run.record()
-        if record.get("config_id") != config_id or record.get("state") == "finished":
+        if record.get("config_id") != config_id or record.get("state") in ("finished", "pruned"):
             continue
         if record.get("state") == "running" and run.is_live():
             _log.warning("resume=auto passes over %s: it is still running", run.path)

@@ -26,3 +26,13 @@ def duration(seconds: float) -> str:
 def digits(value: float | None, places: int = 3) -> str:
     """A measured value, or a dash where there is none."""
     return "–" if value is None else f"{value:.{places}f}"
+
+
+def brief(written: str) -> str:
+    """A written value, a long fraction cut to four digits: ``6.824078e-09`` is ``6.824e-09``."""
+    try:
+        number = float(written)
+    except ValueError:
+        return written
+    short_form = f"{number:.4g}"
+    return short_form if len(short_form) < len(written) and not written.isdecimal() else written

@@ -8,7 +8,7 @@ from typing import Any
 
 from bitnet.runs.errors import RunError, nearest
 
-STATES = ("created", "running", "finished", "failed", "interrupted")
+STATES = ("created", "running", "finished", "pruned", "failed", "interrupted")
 
 FIELDS = {
     "id": "short random name of this run",
@@ -16,11 +16,13 @@ FIELDS = {
     "state": " | ".join(STATES),
     "error": "one line: why it failed",
     "created": "when, ISO 8601 with time zone",
-    "ended": "when it finished, failed or was interrupted",
+    "ended": "when it finished, was pruned, failed or was interrupted",
     "command": "the command line that started it",
     "overrides": "the Hydra overrides on it",
     "kinds": "which kind each config section with several kinds is of",
     "config_id": "hash of the config, by which resume=auto finds it",
+    "asked_id": "hash of the config as it was asked for, by which a sweep finds its jobs",
+    "pruned_at": "tokens after which the search that it is a trial of stopped it",
     "wandb_id": "its id at W&B",
     "git": "commit and whether the tree differed from it",
     "versions": "of Python and packages",
@@ -28,6 +30,7 @@ FIELDS = {
     "data": "fingerprint of corpus, tokenizer and mix",
     "data_read": "what each source really gave: samples, tokens, epochs, unusable records",
     "parameters": "counts of the model's parameters",
+    "init_from": "whose weights it began with: {place, fresh_parameters}; null for random ones",
     "tokens_total": "the token budget",
     "resumes": "for each time it was resumed: {time, overrides, …}",
 }

@@ -27,6 +27,7 @@ RECENT_ROWS = 10
 _COLOURS = {
     "running": "green",
     "finished": "blue",
+    "pruned": "yellow",
     "failed": "red",
     "stale": "red",
     "interrupted": "yellow",

@@ -1,4 +1,4 @@
-"""What a sweep found: a table to read, ``sweep.csv`` to compute with, ``sweep.png`` to show.
+"""What a sweep found: ``leaderboard.md`` to read, ``sweep.csv`` to compute with, ``sweep.png``.
 
 >>> from rich import print
 >>> print(write("multirun/2026-05-01"))
@@ -10,7 +10,6 @@ import csv
 import io
 from collections.abc import Sequence
 from pathlib import Path
-from statistics import fmean, stdev
 
 from rich.console import Group
 from rich.table import Table
@@ -18,9 +17,10 @@ from rich.text import Text
 
 from bitnet.runs.atomic import write_text
 from bitnet.runs.curves import sources
-from bitnet.runs.human import digits, short
+from bitnet.runs.human import brief, digits, short
+from bitnet.runs.leaderboard import as_markdown, as_table
 from bitnet.runs.sweep_plot import draw
-from bitnet.runs.sweep_rows import SweepRow, by_variant, collect
+from bitnet.runs.sweep_rows import SweepRow, collect
 
 __all__ = ["SweepRow", "collect", "table", "write"]
 
@@ -28,27 +28,28 @@ _MAIN = {"train/loss": "train", "val/loss": "val", "val/bits_per_byte": "bits/by
 
 
 def write(sweep_dir: str | Path) -> Group:
-    """Write ``sweep.csv`` and ``sweep.png`` into ``sweep_dir``; returns the text table.
+    """Write ``sweep.csv``, ``leaderboard.md`` and ``sweep.png`` into ``sweep_dir``.
+
+    Returns:
+        The tables for the console.
 
     Raises:
         RunError: there is no run below ``sweep_dir``.
     """
     root = Path(sweep_dir)
-    rows = collect(root)
+    rows, title = collect(root), root.resolve().name
     write_text(root / "sweep.csv", _csv(rows))
-    drawn = draw(rows, root.resolve().name, root / "sweep.png")
-    files = f"written: {root / 'sweep.csv'}" + (f", {root / 'sweep.png'}" if drawn else "")
-    return Group(table(rows), Text(files, style="dim"))
+    write_text(root / "leaderboard.md", as_markdown(rows, title))
+    draw(rows, title, root / "sweep.png")
+    return table(rows)
 
 
 def table(rows: Sequence[SweepRow]) -> Group:
-    """The runs, validation loss by source, means over seeds, and what went wrong."""
+    """The runs, validation loss by source, the leaderboard, and what went wrong."""
     parts: list[Table | Text] = [_runs(rows)]
     if names := _sources(rows):
         parts.append(_by_source(rows, names))
-    repeated = {k: runs for k, runs in by_variant(rows).items() if len(_losses(runs)) > 1}
-    if repeated:
-        parts.append(_over_seeds(repeated))
+    parts.append(as_table(rows))
     parts += [Text(f"{row.run}: {row.error}", style="red") for row in rows if row.error]
     return Group(*parts)
 
@@ -63,7 +64,7 @@ def _runs(rows: Sequence[SweepRow]) -> Table:
         sheet.add_row(
             row.run,
             Text(row.state, style="red" if row.error else ""),
-            *(row.differences[key] for key in told_by),
+            *(brief(row.differences[key]) for key in told_by),
             short(row.tokens),
             *(digits(row.final.get(column), 4) for column in _MAIN),
             short(speed) if speed is not None else digits(None),
@@ -79,23 +80,6 @@ def _by_source(rows: Sequence[SweepRow], names: Sequence[str]) -> Table:
     for row in rows:
         sheet.add_row(row.run, *(digits(row.final.get(f"val/loss/{name}")) for name in names))
     return sheet
-
-
-def _over_seeds(groups: dict[str, list[SweepRow]]) -> Table:
-    title = "Final validation loss over seeds (mean ± standard deviation)"
-    sheet = Table("variant", "seeds", "val", title=title, title_justify="left")
-    for variant, runs in groups.items():
-        losses = _losses(runs)
-        numbers = f"{fmean(losses):.4f} ± {stdev(losses):.4f}"
-        sheet.add_row(variant or "all runs", str(len(losses)), numbers)
-    return sheet
-
-
-def _losses(runs: Sequence[SweepRow]) -> list[float]:
-    """Final validation losses of finished runs: a mean with half-done ones would say nothing."""
-    return [
-        run.final["val/loss"] for run in runs if run.state == "finished" and "val/loss" in run.final
-    ]
 
 
 def _sources(rows: Sequence[SweepRow]) -> list[str]:

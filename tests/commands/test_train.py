@@ -117,6 +117,7 @@ def test_a_sweep_ends_with_one_table(
     corpus: Path, run: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     arguments = ["-m", "linear=bitnet,dense", "seed=1,2", "callbacks=quiet"]
+    arguments.append("hydra/launcher=basic")
     assert train(corpus, run, *arguments, **{"budget.tokens": 4 * 256}) == 0
     with (run / "sweep.csv").open() as stream:
         rows = list(csv.DictReader(stream))
@@ -135,6 +136,9 @@ def test_a_failed_job_does_not_stop_a_sweep(
     captured = capsys.readouterr()
     assert "1 job(s) failed" in captured.err and "model.vocab_size: 100" in captured.err
     assert RunDirectory(run / "1").record()["state"] == "finished"
+    with (run / "sweep.csv").open() as stream:
+        states = [row["state"] for row in csv.DictReader(stream)]
+    assert states == ["failed", "finished"]  # though the first never became a run
 
 
 def test_resume_auto_takes_up_the_unfinished_run(
@@ -161,7 +165,7 @@ def test_resume_auto_takes_up_the_unfinished_run(
 def test_an_exception_leaves_a_checkpoint_of_the_last_whole_step(
     corpus: Path, run: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from bitnet.training import PretrainingModule
+    from bitnet.training.module import PretrainingModule
 
     step = PretrainingModule.training_step
 

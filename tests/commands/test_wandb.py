@@ -27,8 +27,8 @@ def test_jobs_of_a_sweep_are_runs_of_their_own_and_end_with_their_exit_code(
     settings = {"logger.wandb.enabled": "true", "budget.tokens": 512, "callbacks": "quiet"}
     overrides = tiny_overrides(corpus, **settings)
     overrides = [each for each in overrides if not each.startswith(("callbacks.t", "callbacks.s"))]
-    bad = "precision.compute=fp32,fp32"
-    arguments = ["train", "-m", *overrides, bad, f"run_dir={tmp_path / 'sweep'}"]
+    both = ["seed=1,2", "hydra/launcher=basic"]
+    arguments = ["train", "-m", *overrides, *both, f"run_dir={tmp_path / 'sweep'}"]
     fit = "bitnet.commands.fit.loss_curves"
 
     def fail_once(run: RunDirectory, path: Path) -> None:

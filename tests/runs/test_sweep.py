@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import csv
 from io import StringIO
+from itertools import pairwise
 from pathlib import Path
 
 import pytest
 from rich.console import Console
 
 from bitnet.runs import RunError
+from bitnet.runs.canvas import EndLabel, spread
 from bitnet.runs.curves import Curve
 from bitnet.runs.differences import telling, varying
 from bitnet.runs.sweep import collect, table, write
@@ -59,7 +61,8 @@ def test_write_leaves_a_table_and_a_picture(sweep: Path) -> None:
     assert float(rows[1]["val/loss"]) == collect(sweep)[1].final["val/loss"]
     assert rows[3]["error"] == "loss is nan"
     assert (sweep / "sweep.png").stat().st_size > 1000
-    assert sorted(p.name for p in sweep.iterdir()) == [*"0123", "sweep.csv", "sweep.png"]
+    written = ["leaderboard.md", "sweep.csv", "sweep.png"]
+    assert sorted(p.name for p in sweep.iterdir()) == [*"0123", *written]
 
 
 def test_the_text_has_means_over_finished_seeds_and_errors(sweep: Path) -> None:
@@ -67,7 +70,9 @@ def test_the_text_has_means_over_finished_seeds_and_errors(sweep: Path) -> None:
     first, second = (row.final["val/loss"] for row in collect(sweep)[:2])
     assert f"{(first + second) / 2:.4f} ± {abs(first - second) / 2**0.5:.4f}" in text
     assert "3: loss is nan" in text
-    assert "linear.kind=dense" not in text  # one finished run has no spread
+    dense, bitnet = (line for line in text.splitlines() if "│ linear.kind=" in line)
+    # One finished run has no spread, and a lower loss is better.
+    assert "1 of 2" in dense and "±" not in dense and "±" in bitnet
 
 
 def test_an_unreadable_run_does_not_hide_the_others(sweep: Path) -> None:
@@ -101,6 +106,20 @@ def test_keys_that_vary_together_are_told_by_one() -> None:
     assert telling(keys, configs) == ["model.name", "lr", "seed"]
     # Two runs that differ in seed and model are not repetitions of one.
     assert telling(varying(configs[:2]), configs[:2]) == ["model.name", "seed"]
+
+
+def test_of_many_variants_only_the_best_are_named_and_no_names_overlap(tmp_path: Path) -> None:
+    for n in range(12):
+        make_run(tmp_path / str(n), f"lr: {n}\nkind: {'ab'[n % 2]}\n", loss=3 + n / 1000)
+    named: list[EndLabel] = []
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("bitnet.runs.sweep_plot.label_ends", lambda axis, ends: named.extend(ends))
+        write(tmp_path)
+    assert len(named) == 8 and named[0].text.startswith("lr=0, kind=a")
+    assert len({mark.colour for mark in named}) == 8
+    heights = spread([0.01] * 8 + [0.3] * 2 + [0.99, 1.0], 0.05)
+    assert min(b - a for a, b in pairwise(heights)) > 0.0499
+    assert heights[0] >= 0 and heights[-1] <= 1.0001
 
 
 def test_means_are_taken_where_all_curves_have_points() -> None:
