@@ -12,6 +12,7 @@ VERBS = {
     "train": "train a model, or with -m a sweep of them",
     "eval": "loss, perplexity and bits per byte of a run or checkpoint, by source",
     "generate": "complete a prompt with a trained model",
+    "plan": "parameters, memory, time and money of a run, before it starts",
     "status": "how far a run is, its last losses and the time left",
     "data": "inspect: what a mix really holds, source by source",
     "bench": "train_step: time and memory of BitNet against its dense twin",
@@ -42,7 +43,7 @@ def main(arguments: list[str] | None = None) -> int:
         print(_usage())
         return 0
     verb, rest = arguments[0], arguments[1:]
-    if verb in ("train", "eval", "generate", "data") and {"-h", "--help"} & set(rest):
+    if verb in ("train", "eval", "generate", "data", "plan") and {"-h", "--help"} & set(rest):
         from bitnet.commands.help import show_help
 
         show_help(verb)

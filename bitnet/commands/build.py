@@ -14,8 +14,9 @@ from bitnet.config import TrainConfig
 from bitnet.data import Tokenizer
 from bitnet.data.module import MixtureModule
 from bitnet.nn import Transformer
-from bitnet.training import PretrainingModule, StepPlan
+from bitnet.training import StepPlan
 from bitnet.training.checkpoint_io import AtomicCheckpointIO
+from bitnet.training.module import PretrainingModule
 from bitnet.training.precision import compute_dtype
 
 
@@ -67,6 +68,7 @@ def build_module(config: TrainConfig, net: Transformer, tokenizer: Tokenizer) ->
         step_plan(config),
         mix_of(config),
         torch.from_numpy(tokenizer.byte_lengths()),
+        config.quantization,
     )
 
 

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from bitnet.config import ConfigError
 from bitnet.data import DataError
+from bitnet.planning import PlanError
 from bitnet.runs import RunError
-from bitnet.training.checkpoint_io import CheckpointError
+from bitnet.training.errors import CheckpointError
 
 
 class SweepError(RuntimeError):
     """Jobs of a sweep failed; the message says which and why."""
 
 
-USER_FAULTS = (ConfigError, DataError, RunError, CheckpointError, SweepError)
+USER_FAULTS = (ConfigError, DataError, PlanError, RunError, CheckpointError, SweepError)

@@ -13,15 +13,17 @@ from bitnet.commands.build import build_module, build_net, build_trainer
 from bitnet.commands.outputs import build_callbacks, build_loggers
 from bitnet.commands.report import print_header
 from bitnet.commands.settle import device_type, is_main_process
+from bitnet.commands.start import start_from
 from bitnet.config import TrainConfig
 from bitnet.config.saved import kinds_of, to_plain
 from bitnet.data import Tokenizer
 from bitnet.data.module import MixtureModule
+from bitnet.planning import published_peak
 from bitnet.runs import RunDirectory
 from bitnet.runs.plots import loss_curves, ternary_shares
-from bitnet.training import PretrainingModule
 from bitnet.training.callbacks import MetricsWriter
 from bitnet.training.checkpoint_io import CHECKPOINT_FORMAT
+from bitnet.training.module import PretrainingModule
 from bitnet.training.peak import device_peak
 from bitnet.training.precision import compute_dtype
 
@@ -42,16 +44,18 @@ def fit(
         torch.set_num_threads(config.trainer.threads)
     lightning.seed_everything(config.seed, verbose=False)
     net = build_net(config)
+    checkpoint = run.latest_checkpoint()
+    start = start_from(config, net) if checkpoint is None else run.record().get("init_from")
     module = build_module(config, net, tokenizer)
     module.header = _checkpoint_header(config)
     if is_main_process():
-        run.update_record(data=data.fingerprint(), parameters=net.parameter_counts())
+        counts = net.parameter_counts()
+        run.update_record(data=data.fingerprint(), parameters=counts, init_from=start)
     device = torch.device(device_type(config.trainer))
-    peak = device_peak(device, compute_dtype(config.precision.compute))
+    peak = device_peak(device, compute_dtype(config.precision.compute), published_peak)
     loggers = build_loggers(config, run, console, run.record()["wandb_id"])
     callbacks = build_callbacks(config, run, console, net, tokenizer, peak)
     trainer = build_trainer(config, run.path, loggers, callbacks)
-    checkpoint = run.latest_checkpoint()
     if is_main_process():
         print_header(console, config, run, net, checkpoint, peak)
     trainer.fit(module, datamodule=data, ckpt_path=checkpoint, weights_only=True)

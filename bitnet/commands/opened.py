@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 
+from torch import Tensor
+
 from bitnet.commands.build import build_net
 from bitnet.config import ConfigError, TrainConfig
 from bitnet.config.saved import from_plain
@@ -30,6 +32,8 @@ class Opened:
 def open_model(place: str, checkpoint: str) -> Opened:
     """Open the model at ``place``, computing in the precision it was trained in.
 
+    Its layers are fully quantised, also in a checkpoint from the middle of a quantisation warm-up.
+
     Args:
         place: a run directory, or a ``.ckpt`` file.
         checkpoint: in a run directory: ``last``, or the name of a file in ``checkpoints/``.
@@ -38,6 +42,18 @@ def open_model(place: str, checkpoint: str) -> Opened:
         ConfigError: there is no such checkpoint, or it was not written by this project.
     """
     path = find_checkpoint(place, checkpoint)
+    config, weights, tokens = read_weights(path)
+    net = build_net(config)
+    net.load_state_dict(weights)
+    return Opened(config, net.eval(), _tokenizer(path, config), path, tokens)
+
+
+def read_weights(path: Path) -> tuple[TrainConfig, dict[str, Tensor], int]:
+    """Config, weights of the model and tokens trained of one of our checkpoint files.
+
+    Raises:
+        ConfigError: it was not written by this project, or by another version of it.
+    """
     state = read_checkpoint(path)
     if "bitnet" not in state:
         raise ConfigError(f"run: {path} is a checkpoint, but not one of bitnet's")
@@ -48,12 +64,9 @@ def open_model(place: str, checkpoint: str) -> Opened:
             f"{CHECKPOINT_FORMAT}"
         )
     config = from_plain(header["config"], header["kinds"])
-    net = build_net(config)
-    weights = state["state_dict"]
-    net.load_state_dict(
-        {key.removeprefix(_PREFIX): w for key, w in weights.items() if key.startswith(_PREFIX)}
-    )
-    return Opened(config, net.eval(), _tokenizer(path, config), path, header["tokens"])
+    weights = state["state_dict"].items()
+    own = {name.removeprefix(_PREFIX): w for name, w in weights if name.startswith(_PREFIX)}
+    return config, own, header["tokens"]
 
 
 def find_checkpoint(place: str, checkpoint: str) -> Path:

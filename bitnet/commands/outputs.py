@@ -16,6 +16,7 @@ from rich.console import Console
 
 from bitnet.commands.build import mix_of
 from bitnet.commands.settle import is_main_process
+from bitnet.commands.sweeping.study import reporter
 from bitnet.config import ConfigError, TrainConfig
 from bitnet.config.instantiate import instantiate
 from bitnet.config.saved import to_plain
@@ -37,7 +38,7 @@ def build_loggers(
     if not is_main_process():
         return []
     loggers: list[Logger] = [
-        CsvLogger(run, metric_columns(list(mix_of(config)))),
+        CsvLogger(run, metric_columns(list(mix_of(config)), config.quantization.is_on)),
         ConsoleLogger(console, config.budget.tokens),
     ]
     if config.logger.wandb.enabled:
@@ -114,6 +115,8 @@ def build_callbacks(
     if is_main_process():
         found += _observers(config, run, net, tokenizer)
     found.append(ours.MetricsWriter(every))
+    if spec.trial.study is not None:
+        found.append(_pruner(config, run))
     if spec.progress:
         found.append(ours.Progress(console))
     found.append(ours.RandomState())
@@ -124,6 +127,12 @@ def build_callbacks(
     )
     extra = (instantiate(f"callbacks.extra.{name}", node) for name, node in spec.extra.items())
     return [*found, *extra]
+
+
+def _pruner(config: TrainConfig, run: RunDirectory) -> Callback:
+    """What reports to the study that this run is a trial of; rank 0 speaks for all."""
+    report = reporter(config.callbacks.trial, config.budget.tokens) if is_main_process() else None
+    return ours.Pruner(report, lambda tokens: run.update_record(pruned_at=tokens))
 
 
 def _observers(

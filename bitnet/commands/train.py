@@ -15,6 +15,7 @@ from bitnet.commands.fit import fit
 from bitnet.commands.outputs import close_wandb
 from bitnet.commands.report import print_summary
 from bitnet.commands.settle import gpu_names, is_main_process, settle
+from bitnet.commands.start import check_start
 from bitnet.config import ConfigError, TrainConfig, validate
 from bitnet.config.saved import (
     changed_identity,
@@ -42,15 +43,17 @@ def train(config: TrainConfig, overrides: list[str] | None = None) -> float:
     """
     validate(config)
     tokenizer = load_tokenizer(config.tokenizer)
+    asked_id = config_id(config)
     config = settle(config, tokenizer)
     run = RunDirectory(Path(config.run_dir))
     if config.resume == "auto":
         unfinished = find_latest(run.path.parent, config_id(config))
         if unfinished is not None:
             return resume(unfinished.path, [])
+    check_start(config, tokenizer)
     data = open_data(config, tokenizer)
     if is_main_process():
-        run.create(to_yaml(config), _new_record(config, overrides or []))
+        run.create(to_yaml(config), _new_record(config, overrides or [], asked_id))
         tokenizer.save(run.path / "tokenizer.json")
     return _run(config, run, tokenizer, data)
 
@@ -90,9 +93,10 @@ def _run(
     """Train, and leave a record of how it ended, whatever happens."""
     console, code = Console(), 1
     try:
-        _note(run, state="running", error=None, ended=None)
+        _note(run, state="running", error=None, ended=None, pruned_at=None)
         loss = fit(config, run, tokenizer, data, console)
-        _note(run, state="finished", ended=timestamp())
+        pruned = run.record()["pruned_at"] is not None
+        _note(run, state="pruned" if pruned else "finished", ended=timestamp())
         code = 0
     except (KeyboardInterrupt, SystemExit) as stop:
         # Lightning turns Ctrl-C and SIGTERM into SystemExit after saving a checkpoint.
@@ -115,7 +119,7 @@ def _note(run: RunDirectory, **fields: object) -> None:
         run.update_record(**fields)
 
 
-def _new_record(config: TrainConfig, overrides: list[str]) -> dict[str, object]:
+def _new_record(config: TrainConfig, overrides: list[str], asked_id: str) -> dict[str, object]:
     """``run.json`` of a new run."""
     identity = config_id(config)
     return {
@@ -123,6 +127,7 @@ def _new_record(config: TrainConfig, overrides: list[str]) -> dict[str, object]:
         "command": shlex.join(["bitnet", "train", *overrides]),
         "overrides": overrides,
         "config_id": identity,
+        "asked_id": asked_id,
         "kinds": kinds_of(config),
         "wandb_id": f"{identity}-{secrets.token_hex(4)}",
         "tokens_total": config.budget.tokens,

@@ -69,11 +69,19 @@ def bench_verb(arguments: list[str]) -> None:
     bench(arguments)
 
 
+def plan_verb(arguments: list[str]) -> None:
+    """``bitnet plan``."""
+    from bitnet.commands.plan import plan_verb as run_plan
+
+    run_plan(arguments)
+
+
 TABLE: dict[str, Callable[[list[str]], None]] = {
     "train": train_verb,
     "eval": eval_verb,
     "generate": generate_verb,
     "status": status_verb,
     "data": data_verb,
+    "plan": plan_verb,
     "bench": bench_verb,
 }

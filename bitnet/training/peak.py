@@ -1,30 +1,20 @@
 """The arithmetic peak that MFU is measured against: from a table, or measured, never guessed.
 
-For a GPU the vendor's dense bf16 figure is used. A CPU has no such published figure, so its own
-best matrix product is timed once at the start, and the run's record says that it was measured.
+For a GPU the vendor's dense figure is used; whoever builds the run brings the table of them. A CPU
+has no such published figure, so its own best matrix product is timed once at the start, and the
+run's record says that it was measured.
 """
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from time import perf_counter
 
 import torch
 
-# Dense bf16 tensor-core peaks in FLOP/s, by a part of the device's name; vendors' data sheets.
-_GPU_PEAKS = {
-    "H200": 989.4e12,
-    "H100 PCIe": 756e12,
-    "H100": 989.4e12,
-    "B200": 2250e12,
-    "A100": 312e12,
-    "A40": 149.7e12,
-    "L40S": 362e12,
-    "L4": 121e12,
-    "RTX 4090": 165.2e12,
-    "RTX 3090": 71e12,
-    "V100": 125e12,
-}
+Published = Callable[[str, str], float | None]
+"""The name by which torch knows a GPU, and ``bf16`` or ``fp32``, to FLOP/s as its maker says."""
 
 
 @dataclass(frozen=True)
@@ -35,14 +25,21 @@ class Peak:
     source: str
 
 
-def device_peak(device: torch.device, dtype: torch.dtype) -> Peak:
-    """The peak of ``device`` for products in ``dtype``."""
+def device_peak(device: torch.device, dtype: torch.dtype, published: Published) -> Peak:
+    """The peak of ``device`` for products in ``dtype``.
+
+    Args:
+        device: of this process.
+        dtype: of the products.
+        published: the table of data sheets.
+    """
     if device.type == "cuda":
         name = torch.cuda.get_device_name(device)
-        for part, flops in _GPU_PEAKS.items():
-            if part in name and dtype == torch.bfloat16:
-                return Peak(flops, f"data sheet of {part}, dense bf16")
-        return Peak(None, f"no peak is known for {name} in {dtype}")
+        compute = "bf16" if dtype == torch.bfloat16 else "fp32"
+        flops = published(name, compute)
+        if flops is None:
+            return Peak(None, f"no peak is known for {name} in {dtype}")
+        return Peak(flops, f"data sheet of {name}, dense {compute}")
     if device.type == "cpu":
         return Peak(_measure(dtype), f"measured {dtype} matrix product of this CPU")
     return Peak(None, f"no peak is known for {device.type}")

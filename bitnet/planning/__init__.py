@@ -1,0 +1,37 @@
+"""What a run will need before it starts: parameters, operations, memory, hours, money and disk.
+
+A :class:`Request` of plain values goes in, a :class:`Plan` comes out; nothing is allocated and no
+data is read. Memory is found by running the model's own code where nothing is computed
+(:mod:`~bitnet.planning.trace`), so that every family, linear and precision is covered by what it
+really does.
+"""
+
+from bitnet.planning.devices import DEVICES, Device, find_gpu, published_peak, this_cpu
+from bitnet.planning.duration import DEFAULT_MFU, Duration, Pace, PlanError
+from bitnet.planning.limits import Limit
+from bitnet.planning.memory import Memory
+from bitnet.planning.plan import OptimizerCost, Plan, Request, make_plan
+from bitnet.planning.trace import Kept, Place, trace
+from bitnet.planning.work import Work
+
+__all__ = [
+    "DEFAULT_MFU",
+    "DEVICES",
+    "Device",
+    "Duration",
+    "Kept",
+    "Limit",
+    "Memory",
+    "OptimizerCost",
+    "Pace",
+    "Place",
+    "Plan",
+    "PlanError",
+    "Request",
+    "Work",
+    "find_gpu",
+    "make_plan",
+    "published_peak",
+    "this_cpu",
+    "trace",
+]
