@@ -14,7 +14,7 @@ from bitnet.config import ConfigError
 from bitnet.config.errors import nearest
 from bitnet.config.paths import config_home
 
-_BENCHES = ("train_step",)
+_BENCHES = ("train_step", "plan_check")
 _KEYS = ("output", "rounds", "device")
 
 

@@ -14,8 +14,26 @@ _VERB_FILES = {"train": "train", "eval": "eval", "generate": "generate", "data":
 _NOT_GROUPS = ("hydra", "common")
 
 
+_PLAN = """\
+bitnet plan: parameters, memory, time, money and disk of a run, before it starts.
+It takes every override of bitnet train (see there) and a few keys of its own.
+
+keys (key=value)
+  device: auto # {devices}
+  devices: null # how many; null: as many as the trainer has
+  price: null # of one device for an hour, in any currency
+  mfu: null # share of the peak that the run will reach; null: {mfu} is assumed
+  tokens_per_second: null # of all devices, measured; instead of mfu
+  output: null # a JSON file for the numbers
+
+flags: --config-dir DIR further group files"""
+
+
 def show_help(verb: str) -> None:
     """Print the help of a verb that takes overrides."""
+    if verb == "plan":
+        print(_plan_help())
+        return
     home = config_home()
     name = _VERB_FILES[verb]
     primary = (home / "configs" / f"{name}.yaml").read_text("utf-8")
@@ -29,6 +47,13 @@ def show_help(verb: str) -> None:
     if name == "train":
         print("\nwith -m: hydra.launcher.jobs=N at once, hydra.launcher.devices=[0,1] GPUs to deal")
         print("         out, hydra/sweeper=optuna a search; docs/sweeps.md says more")
+
+
+def _plan_help() -> str:
+    """The devices come from their table."""
+    from bitnet.planning import DEFAULT_MFU, DEVICES
+
+    return _PLAN.format(devices=" | ".join(DEVICES), mfu=DEFAULT_MFU)
 
 
 def _print_groups(home: Path) -> None:

@@ -164,7 +164,8 @@ def source_warnings(plan: Plan) -> list[str]:
     if unknown:
         which = "all sources" if len(unknown) == len(plan.epochs) else ", ".join(unknown)
         found.append(
-            f"Size unknown: {which}. Count with bitnet data inspect; data.published_tokens takes it."
+            f"Size unknown: {which}. bitnet data inspect counts; "
+            "data.published_tokens takes the answer."
         )
     return found
 

@@ -8,6 +8,8 @@ from bitnet.config import ConfigError, TrainConfig
 from bitnet.data import DataError, Tokenizer, load_tokenizer
 
 _MULTIPLE = 64
+_PUBLISHED = {"EleutherAI/gpt-neox-20b": 50_277}
+"""Tokens of tokenizers on the hub that our configs name, added ones included."""
 
 
 def vocabulary(config: TrainConfig, tokenizer: Tokenizer) -> int:
@@ -35,6 +37,8 @@ def planned_vocabulary(config: TrainConfig) -> int:
     """
     if config.model.vocab_size is not None:
         return config.model.vocab_size
+    if config.tokenizer in _PUBLISHED:
+        return _rounded(_PUBLISHED[config.tokenizer])
     if config.tokenizer == "pocket":
         from bitnet.data.pocket.bpe import VOCABULARY
 

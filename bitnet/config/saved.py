@@ -31,6 +31,7 @@ FIXED = (
     "model",
     "linear.kind",
     "linear.norm",
+    "linear.stage",
     "quantization",
     "init_from",
     "data",

@@ -2,7 +2,7 @@
 
 A :class:`Request` of plain values goes in, a :class:`Plan` comes out; nothing is allocated and no
 data is read. Memory is found by running the model's own code where nothing is computed
-(:mod:`~bitnet.planning.trace`), so that every family, linear and precision is covered by what it
+(:mod:`~bitnet.planning.tracing`), so that every family, linear and precision is covered by what it
 really does.
 """
 
@@ -10,8 +10,8 @@ from bitnet.planning.devices import DEVICES, Device, find_gpu, published_peak, t
 from bitnet.planning.duration import DEFAULT_MFU, Duration, Pace, PlanError
 from bitnet.planning.limits import Limit
 from bitnet.planning.memory import Memory
-from bitnet.planning.plan import OptimizerCost, Plan, Request, make_plan
-from bitnet.planning.trace import Kept, Place, trace
+from bitnet.planning.tracing import Kept, Place, trace
+from bitnet.planning.whole import OptimizerCost, Plan, Request, make_plan
 from bitnet.planning.work import Work
 
 __all__ = [

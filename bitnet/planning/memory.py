@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from dataclasses import asdict, dataclass, replace
 
-from bitnet.planning.trace import Kept
+from bitnet.planning.tracing import Kept
 
 HEAP_SHARE = 0.3
 """Of what comes and goes in a step, how much glibc's malloc keeps besides (measured: 0.2 to 0.5 for

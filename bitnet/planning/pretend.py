@@ -27,11 +27,13 @@ class Pretend(TorchFunctionMode):
 
     Args:
         device: ``cuda`` or ``cpu``; it need not exist here.
+        compiled: the model would be.
     """
 
-    def __init__(self, device: str) -> None:
+    def __init__(self, device: str, compiled: bool = False) -> None:
         super().__init__()
         self.device = torch.device(device)
+        self.compiled = compiled
 
     def __torch_function__(
         self,
@@ -49,23 +51,33 @@ class Pretend(TorchFunctionMode):
         if getattr(func, "__name__", "") in _DRAWS:
             return args[0] if args else kwargs["tensor"]  # values are nobody's business here
         if func is scaled_dot_product_attention:
-            return _fused_attention(*args, **kwargs)
+            return self._attention(*args, **kwargs)
         args = tuple(_META if isinstance(each, torch.device) else each for each in args)
         if kwargs.get("device") is not None:
             kwargs["device"] = _META
         return func(*args, **kwargs)
 
-
-def _fused_attention(
-    q_BHTK: Tensor,
-    k_BHSK: Tensor,
-    v_BHSK: Tensor,
-    attn_mask: Tensor | None = None,
-    dropout_p: float = 0.0,
-    is_causal: bool = False,
-    **_: Any,
-) -> Tensor:
-    """A fused kernel by name; they all keep inputs, output and a number a row."""
-    kernel = torch.ops.aten._scaled_dot_product_flash_attention_for_cpu
-    y_BHTK: Tensor = kernel(q_BHTK, k_BHSK, v_BHSK, dropout_p, is_causal, attn_mask=attn_mask)[0]
-    return y_BHTK
+    def _attention(
+        self,
+        q_BHTK: Tensor,
+        k_BHSK: Tensor,
+        v_BHSK: Tensor,
+        attn_mask: Tensor | None = None,
+        dropout_p: float = 0.0,
+        is_causal: bool = False,
+        **options: Any,
+    ) -> Tensor:
+        """The kernel that would be taken; fused ones keep inputs, output and a number a row."""
+        aten = torch.ops.aten
+        on_cpu = self.device.type == "cpu"
+        if on_cpu and self.compiled:
+            attn_mask = None  # blocked_attention makes it anew, row by row
+        if on_cpu and attn_mask is not None and attn_mask.ndim == 3:
+            # The fused CPU kernel takes masks of 2 or 4 dimensions only; torch goes without it.
+            y_BHTK: Tensor = aten._scaled_dot_product_attention_math(
+                q_BHTK, k_BHSK, v_BHSK, attn_mask, dropout_p, is_causal
+            )[0]
+            return y_BHTK
+        kernel = aten._scaled_dot_product_flash_attention_for_cpu  # on any device: names are alike
+        y_BHTK = kernel(q_BHTK, k_BHSK, v_BHSK, dropout_p, is_causal, attn_mask=attn_mask)[0]
+        return y_BHTK

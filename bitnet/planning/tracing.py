@@ -90,7 +90,7 @@ def trace(shape: ModelShape, linear: LinearSpec, place: Place) -> Kept:
 
 def meta_net(shape: ModelShape, linear: LinearSpec, place: Place) -> Transformer:
     """The model without memory."""
-    with torch.device("meta"), Pretend(place.device):
+    with light_meta(), torch.device("meta"), Pretend(place.device):
         return Transformer(shape, linear, place.dtype)
 
 
@@ -107,7 +107,7 @@ def _trace(shape: ModelShape, linear: LinearSpec, place: Place) -> Kept:
     tokens = torch.zeros(
         place.micro_batch, place.sequence_length + 1, dtype=torch.int64, device="meta"
     )
-    with Pretend(place.device), ledger:
+    with Pretend(place.device, place.compiled), ledger:
         with saved_tensors_hooks(save, lambda tensor: tensor):
             loss = net.nll(tokens[:, :-1], tokens[:, 1:]).mean()
         codes = {id(ledger.node(each)): each for each in net.buffers()}

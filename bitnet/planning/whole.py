@@ -9,7 +9,7 @@ from bitnet.planning.devices import Device
 from bitnet.planning.duration import Duration, Pace, duration
 from bitnet.planning.limits import LIBRARIES_BYTES, Limit, find_limit, step_time
 from bitnet.planning.memory import MASTER_BYTES, Holdings, Memory, memory, with_heap
-from bitnet.planning.trace import Place, meta_net, trace
+from bitnet.planning.tracing import Place, meta_net, trace
 from bitnet.planning.work import Work, work_per_token
 
 
