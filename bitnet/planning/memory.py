@@ -116,4 +116,5 @@ def memory(kept: Kept, holds: Holdings) -> Memory:
 def with_heap(needs: Memory) -> Memory:
     """``needs`` as the system sees it on a CPU: freed memory partly stays with the process."""
     passing = needs.activations + needs.weight_copies + needs.logits + needs.temporary
+    passing += needs.masters  # gradients of all parameters, which are of the same size
     return replace(needs, heap=HEAP_SHARE * passing)

@@ -55,15 +55,16 @@ def varying(configs: Sequence[Flat]) -> list[str]:
 
 
 def telling(keys: Sequence[str], configs: Sequence[Flat]) -> list[str]:
-    """One key for each set of ``keys`` that split the runs in the same way.
+    """The few of ``keys`` that tell the runs apart; what follows from those chosen is left out.
 
     The seed always stands for itself: two runs that differ in seed *and* in something else must
     not look like repetitions.
     """
-    chosen: dict[tuple[int, ...], str] = {}
+    chosen: list[str] = []
     for key in sorted((key for key in keys if key != SEED), key=_preference):
-        chosen.setdefault(_split(key, configs), key)
-    return [key for key in keys if key == SEED or key in chosen.values()]
+        if _told_apart([*chosen, key], configs) > _told_apart(chosen, configs):
+            chosen.append(key)
+    return [key for key in keys if key == SEED or key in chosen]
 
 
 def short_names(keys: Sequence[str]) -> dict[str, str]:
@@ -96,10 +97,9 @@ def _preference(key: str) -> tuple[bool, int]:
     return key.split(".")[-1] not in _VAGUE, key.count(".")
 
 
-def _split(key: str, configs: Sequence[Flat]) -> tuple[int, ...]:
-    """Which runs share a value of ``key``: the number of its first holder, for each run."""
-    values = [config.get(key, ABSENT) for config in configs]
-    return tuple(values.index(value) for value in values)
+def _told_apart(keys: Sequence[str], configs: Sequence[Flat]) -> int:
+    """How many kinds of run these keys distinguish."""
+    return len({tuple(config.get(key, ABSENT) for key in keys) for config in configs})
 
 
 def _one_line(error: Exception) -> str:

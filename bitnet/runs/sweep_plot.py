@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from statistics import fmean
+from textwrap import shorten
 
 from matplotlib import colormaps
 from matplotlib.axes import Axes
@@ -16,6 +17,9 @@ from bitnet.runs.sweep_rows import SweepRow, by_variant
 
 _LABELLED = len(PALETTE)
 """How many variants can be told apart by colour; of more, only the best have their names."""
+
+
+_LONGEST_NAME = 48  # characters beside a curve; more would leave no room for the curves
 
 
 def draw(rows: Sequence[SweepRow], title: str, path: Path) -> bool:
@@ -79,7 +83,8 @@ def _line(axis: Axes, name: str, curves: Sequence[Curve], colour: str, dashed: b
     axis.fill_between(mean.tokens, low, high, color=colour, alpha=0.2, linewidth=0)
     seeds = f" ({len(whole)} seeds)" if len(whole) > 1 else ""
     end = mean.values[-1]
-    return EndLabel(f"{name or 'all runs'}{seeds}  {end:.3f}", end, colour)
+    short_name = shorten(name or "all runs", _LONGEST_NAME, placeholder=" …")
+    return EndLabel(f"{short_name}{seeds}  {end:.3f}", end, colour)
 
 
 def _palette(rows: Sequence[SweepRow], groups: Mapping[str, Sequence[Curve]]) -> dict[str, str]:

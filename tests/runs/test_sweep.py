@@ -104,6 +104,11 @@ def test_keys_that_vary_together_are_told_by_one() -> None:
     keys = varying(configs)
     assert keys == ["model.dim", "model.name", "lr", "seed"]
     assert telling(keys, configs) == ["model.name", "lr", "seed"]
+    # A family's name tells everything that comes with it, whatever else some of them share.
+    families = [
+        {"model.name": n, "model.norm": m} for n, m in (("a", "rms"), ("b", "layer"), ("c", "rms"))
+    ]
+    assert telling(varying(families), families) == ["model.name"]
     # Two runs that differ in seed and model are not repetitions of one.
     assert telling(varying(configs[:2]), configs[:2]) == ["model.name", "seed"]
 
