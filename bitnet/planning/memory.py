@@ -12,9 +12,9 @@ from dataclasses import asdict, dataclass, replace
 
 from bitnet.planning.tracing import Kept
 
-HEAP_SHARE = 0.3
-"""Of what comes and goes in a step, how much glibc's malloc keeps besides (measured: 0.2 to 0.5 for
-tensors below 32 MB, which it takes from its heap; see benchmarks/results/plan_check.md)."""
+HEAP_SHARE = 0.27
+"""Of what comes and goes in a step, the share that glibc keeps besides. Measured on tensors below
+32 MB, which it takes from its heap: 0.1 to 0.5, see benchmarks/results/plan_check.md."""
 
 MASTER_BYTES = GRADIENT_BYTES = 4  # fp32
 
