@@ -12,6 +12,8 @@ from bitnet.nn import BitLinear, LinearSpec, ModelShape, Transformer
 from bitnet.nn import bit_linear as room
 from bitnet.quant import ternary_codes
 
+pytestmark = pytest.mark.usefixtures("fresh_compiler")
+
 SHAPE = ModelShape(dim=32, layers=1, heads=2, ffn_dim=48, vocab_size=20)
 
 

@@ -7,6 +7,8 @@ from bitnet.nn import BitLinear, LinearSpec, Transformer
 from bitnet.quant import int8_quantize, select_engine, ternary_quantize
 from tests.nn.families import SHAPES
 
+pytestmark = pytest.mark.usefixtures("fresh_compiler")
+
 
 def pair(kind: str) -> tuple[Transformer, Transformer]:
     models = []

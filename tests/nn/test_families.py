@@ -7,6 +7,8 @@ from bitnet.nn import KVCache, LinearSpec, ModelShape, Transformer
 from bitnet.nn.collapse import collapsed
 from tests.nn.families import LINEARS, SHAPES, STAGE
 
+pytestmark = pytest.mark.usefixtures("fresh_compiler")
+
 PAIRS = [(shape, linear) for shape in SHAPES for linear in LINEARS]
 SENSELESS = {("mup", "stage"), ("mup", "stage of bitnet")}
 

@@ -7,6 +7,8 @@ from torch.nn.functional import cross_entropy
 from bitnet.nn import KVCache, LinearSpec, ModelShape, Transformer
 from bitnet.nn.head import token_nll
 
+pytestmark = pytest.mark.usefixtures("fresh_compiler")
+
 SHAPE = ModelShape(dim=64, layers=2, heads=4, kv_heads=2, ffn_dim=96, vocab_size=101)
 
 

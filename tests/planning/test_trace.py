@@ -11,6 +11,8 @@ from bitnet.nn import LinearSpec, ModelShape, Transformer
 from bitnet.planning import Place, trace
 from tests.planning.shapes import CASES, LINEARS, LLAMA, SHAPES
 
+pytestmark = pytest.mark.usefixtures("fresh_compiler")
+
 BATCH, LENGTH = 2, 64
 
 
