@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import logging
 import os
 import sys
@@ -65,6 +66,8 @@ def _usage() -> str:
 
 def _guarded(verb: str, rest: list[str]) -> int:
     """Run a verb; the user's faults end in lines on stderr, ours in a stack trace."""
+    if verb == "plan":
+        gc.disable()  # it lives for seconds and is mostly imports, of which nothing is garbage
     # Before torch and tokenizers are imported, which read these.
     os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
     from bitnet.commands import verbs
@@ -89,6 +92,8 @@ def _guarded(verb: str, rest: list[str]) -> int:
     except KeyboardInterrupt:
         print(f"bitnet {verb}: interrupted", file=sys.stderr)
         return 130
+    finally:
+        gc.enable()
     return 0
 
 

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import BinaryIO
-
-import pyarrow as pa
-import pyarrow.parquet as pq
+from typing import TYPE_CHECKING, BinaryIO
 
 from bitnet.data.errors import DataError, describe_unknown
 from bitnet.data.records import Record, Selection
+
+if TYPE_CHECKING:
+    import pyarrow.parquet as pq
 
 _ROWS_AT_ONCE = 64
 """Few, because a row may be a whole book."""
@@ -19,6 +19,9 @@ def read_parquet(
     raw: BinaryIO, name: str, text_field: str, selection: Selection
 ) -> Iterator[Record]:
     """Yield the selected rows of a parquet file; row groups before the first one are skipped."""
+    import pyarrow as pa  # slow to import, and most corpora need none of it
+    import pyarrow.parquet as pq
+
     try:
         table = pq.ParquetFile(raw)
         if text_field not in table.schema_arrow.names:
