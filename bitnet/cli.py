@@ -93,7 +93,9 @@ def _guarded(verb: str, rest: list[str]) -> int:
         print(f"bitnet {verb}: interrupted", file=sys.stderr)
         return 130
     finally:
-        gc.enable()
+        if verb == "plan":
+            gc.freeze()  # nor need the end of the process look for any
+            gc.enable()
     return 0
 
 
