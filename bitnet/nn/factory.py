@@ -35,18 +35,17 @@ class LinearFactory:
         self.norms_inside = spec.norm in ("inside", "both")
         self.norms_outside = spec.norm in ("outside", "both")
 
-    def __call__(self, in_features: int, out_features: int) -> Linear:
-        """A layer of the kind asked for."""
+    def __call__(self, in_features: int, out_features: int, bias: bool | None = None) -> Linear:
+        """A layer of the kind asked for; with a bias as the shape says, unless told."""
         if self.spec.kind == "stage":
             from bitnet.nn.stage_linear import StageLinear  # made of blocks, which come from here
 
             return StageLinear(in_features, out_features, self.spec, self.shape)
         norm = make_norm(self.shape, in_features) if self.norms_inside else None
+        bias = self.shape.bias if bias is None else bias
         if self.spec.kind == "dense":
-            return DenseLinear(in_features, out_features, norm, self.shape.bias)
-        return BitLinear(
-            in_features, out_features, norm, self.shape.bias, self.spec.kind, self.spec.engine
-        )
+            return DenseLinear(in_features, out_features, norm, bias)
+        return BitLinear(in_features, out_features, norm, bias, self.spec.kind, self.spec.engine)
 
 
 def project(x: Tensor, layers: Sequence[Linear], reading: Reading) -> tuple[Tensor, ...]:

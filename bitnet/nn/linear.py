@@ -51,10 +51,6 @@ class DenseLinear(nn.Module):
         """A product with the bias added, if there is one."""
         return y if self.bias is None else y + self.bias.to(y.dtype)
 
-    def add_bias(self) -> None:
-        """Give the layer a bias of zeros."""
-        self.bias = nn.Parameter(torch.zeros_like(self.weight[:, 0]))
-
     def output_weight(self) -> nn.Parameter:
         """The matrix that writes the layer's output."""
         return self.weight

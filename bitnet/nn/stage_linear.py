@@ -11,7 +11,6 @@ from torch import Tensor, nn
 
 from bitnet.nn.block import Block
 from bitnet.nn.factory import LinearFactory
-from bitnet.nn.linear import DenseLinear
 from bitnet.nn.linear_spec import LinearSpec
 from bitnet.nn.reading import Reading, inside
 from bitnet.nn.shape import ModelShape
@@ -35,10 +34,7 @@ class StageLinear(nn.Module):
         linear = LinearFactory(LinearSpec(spec.stage.kind, spec.engine), shape)
         self.into = linear(in_features, shape.dim)
         self.blocks = nn.ModuleList(Block(shape, linear) for _ in range(shape.layers))
-        self.out = linear(shape.dim, out_features)
-        if outer.bias:
-            assert isinstance(self.out, DenseLinear)
-            self.out.add_bias()
+        self.out = linear(shape.dim, out_features, outer.bias)
 
     def forward(self, x_BTD: Tensor, reading: Reading) -> Tensor:
         """Read the tokens in the light of those before them."""
@@ -51,8 +47,7 @@ class StageLinear(nn.Module):
 
     def output_weight(self) -> nn.Parameter:
         """The matrix that writes the layer's output."""
-        assert isinstance(self.out, DenseLinear)
-        return self.out.weight
+        return self.out.output_weight()
 
 
 def stage_shape(spec: LinearSpec, outer: ModelShape) -> ModelShape:

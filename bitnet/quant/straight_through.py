@@ -18,52 +18,32 @@ from bitnet.quant.binary import binary_quantize
 from bitnet.quant.ternary import ternary_quantize
 
 
-class _Ternary(Function):
+class _StraightThrough(Function):
     @staticmethod
-    def forward(ctx: Any, weight: Tensor) -> Tensor:
-        return ternary_quantize(weight)
-
-    @staticmethod
-    def backward(ctx: Any, grad: Tensor) -> Tensor:
-        return grad
-
-
-class _Binary(Function):
-    @staticmethod
-    def forward(ctx: Any, weight: Tensor) -> Tensor:
-        return binary_quantize(weight)
+    def forward(ctx: Any, value: Tensor, quantised: Tensor) -> Tensor:
+        return quantised.view_as(quantised)
 
     @staticmethod
-    def backward(ctx: Any, grad: Tensor) -> Tensor:
-        return grad
+    def backward(ctx: Any, grad: Tensor) -> tuple[Tensor, None]:
+        return grad, None
 
 
-class _Int8(Function):
-    @staticmethod
-    def forward(ctx: Any, x: Tensor) -> Tensor:
-        return int8_quantize(x)
-
-    @staticmethod
-    def backward(ctx: Any, grad: Tensor) -> Tensor:
-        return grad
+def _straight_through(value: Tensor, quantised: Tensor) -> Tensor:
+    """The value is exactly the quantised one; the sum form in the paper adds a rounding error."""
+    passed: Tensor = _StraightThrough.apply(value, quantised)  # type: ignore[no-untyped-call]
+    return passed
 
 
 def ternary_straight_through(weight: Tensor) -> Tensor:
-    """``ternary_quantize(weight)`` whose gradient is the identity (no clipping mask).
-
-    The value is exactly the quantised one; the sum form in the paper adds a rounding error.
-    """
-    quantised: Tensor = _Ternary.apply(weight)  # type: ignore[no-untyped-call]
-    return quantised
+    """``ternary_quantize(weight)`` whose gradient is the identity (no clipping mask)."""
+    return _straight_through(weight, ternary_quantize(weight.detach()))
 
 
 def binary_straight_through(weight: Tensor) -> Tensor:
     """``binary_quantize(weight)`` whose gradient is the identity."""
-    quantised: Tensor = _Binary.apply(weight)  # type: ignore[no-untyped-call]
-    return quantised
+    return _straight_through(weight, binary_quantize(weight.detach()))
 
 
 def int8_straight_through(x: Tensor) -> Tensor:
     """``int8_quantize(x)`` whose gradient is the identity."""
-    quantised: Tensor = _Int8.apply(x)  # type: ignore[no-untyped-call]
-    return quantised
+    return _straight_through(x, int8_quantize(x.detach()))
