@@ -11,7 +11,7 @@ from lightning.pytorch.callbacks import Callback
 from lightning.pytorch.loggers import Logger
 
 from bitnet.config import TrainConfig
-from bitnet.data import Tokenizer
+from bitnet.data import Tokenizer, shares_of
 from bitnet.data.module import MixtureModule
 from bitnet.nn import Transformer
 from bitnet.training import StepPlan
@@ -31,15 +31,15 @@ def step_plan(config: TrainConfig) -> StepPlan:
 
 
 def mix_of(config: TrainConfig) -> dict[str, float]:
-    """The mix in the order of the data's ``source`` byte: by name."""
-    return {name: config.mix[name] for name in sorted(config.mix)}
+    """Each source's share of the whole run, in the order of the data's ``source`` byte."""
+    return shares_of(config.mix, config.budget.tokens)
 
 
 def open_data(config: TrainConfig, tokenizer: Tokenizer) -> MixtureModule:
     """The mixture, opened: its files found and its weights checked against them."""
     data = MixtureModule(
         corpus=config.data,
-        weights=config.mix,
+        mix=config.mix,
         tokenizer=tokenizer,
         sequence_length=config.batch.sequence_length,
         micro_batch=config.batch.micro,

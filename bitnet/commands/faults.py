@@ -6,11 +6,19 @@ from bitnet.config import ConfigError
 from bitnet.data import DataError
 from bitnet.planning import PlanError
 from bitnet.runs import RunError
-from bitnet.training.errors import CheckpointError
+from bitnet.training.errors import CheckpointError, FeedStopped
 
 
 class SweepError(RuntimeError):
     """Jobs of a sweep failed; the message says which and why."""
 
 
-USER_FAULTS = (ConfigError, DataError, PlanError, RunError, CheckpointError, SweepError)
+USER_FAULTS = (
+    ConfigError,
+    DataError,
+    FeedStopped,
+    PlanError,
+    RunError,
+    CheckpointError,
+    SweepError,
+)

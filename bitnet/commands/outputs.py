@@ -111,7 +111,7 @@ def build_callbacks(
     """Ours in their order, then the user's own."""
     spec, every = config.callbacks, config.logger.every_tokens
     flops = net.flops_per_token(config.batch.sequence_length)
-    found: list[Callback] = [ours.Throughput(every, flops, peak)]
+    found: list[Callback] = [ours.DataGuard(), ours.Throughput(every, flops, peak)]
     if is_main_process():
         found += _observers(config, run, net, tokenizer)
     found.append(ours.MetricsWriter(every))

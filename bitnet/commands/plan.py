@@ -15,7 +15,7 @@ from bitnet.commands.vocabulary import planned_vocabulary
 from bitnet.config import ConfigError, PlanConfig, validate
 from bitnet.config.compose import compose_config, to_object
 from bitnet.config.errors import nearest
-from bitnet.data import LocalCorpus
+from bitnet.data import LocalCorpus, resolved, shares_of
 from bitnet.planning import (
     DEVICES,
     Device,
@@ -107,6 +107,7 @@ def _request(config: PlanConfig) -> Request:
     compiled = config.compile != "never"
     if device.kind == "cpu" and config.compile == "auto":
         compiled = missing_compiler("cpu") is None
+    mix = resolved(config.mix, config.data.published_tokens)
     return Request(
         shape=config.model,
         linear=config.linear,
@@ -125,7 +126,7 @@ def _request(config: PlanConfig) -> Request:
         pace=Pace(config.mfu, config.tokens_per_second, config.price),
         checkpoints=config.checkpoint.keep or None,
         every_tokens=config.checkpoint.every_tokens,
-        mix=config.mix,
+        mix=shares_of(mix, config.budget.tokens),
         published=config.data.published_tokens,
     )
 

@@ -31,7 +31,7 @@ def print_header(
     compiled = "compiled (the first step takes a while)" if config.compile == "always" else "eager"
     lines = {
         "model": f"{config.name}: {short(counts['total'])} parameters{ternary}",
-        "data": f"{config.data.name}, {len(config.mix)} sources, tokenizer {config.tokenizer}",
+        "data": f"{config.data.name}, {len(config.mix.names)} sources, tokenizer {config.tokenizer}",
         "budget": f"{short(plan.total_tokens)} tokens = {plan.steps:,} steps of {batch}",
         "compute": f"{config.trainer.accelerator}, {config.precision.compute}, {compiled}",
         "run": str(run.path),

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import secrets
 import shlex
-from dataclasses import replace
+from dataclasses import asdict, replace
 from pathlib import Path
 
 import torch
@@ -52,8 +52,9 @@ def train(config: TrainConfig, overrides: list[str] | None = None) -> float:
             return resume(unfinished.path, [])
     check_start(config, tokenizer)
     data = open_data(config, tokenizer)
+    config = replace(config, mix=data.mix)  # whatever the rule, the weights are written down
     if is_main_process():
-        run.create(to_yaml(config), _new_record(config, overrides or [], asked_id))
+        run.create(to_yaml(config), _new_record(config, overrides or [], asked_id, data))
         tokenizer.save(run.path / "tokenizer.json")
     return _run(config, run, tokenizer, data)
 
@@ -119,9 +120,12 @@ def _note(run: RunDirectory, **fields: object) -> None:
         run.update_record(**fields)
 
 
-def _new_record(config: TrainConfig, overrides: list[str], asked_id: str) -> dict[str, object]:
+def _new_record(
+    config: TrainConfig, overrides: list[str], asked_id: str, data: MixtureModule
+) -> dict[str, object]:
     """``run.json`` of a new run."""
     identity = config_id(config)
+    passes = data.expected_passes(config.budget.tokens)
     return {
         "name": config.name,
         "command": shlex.join(["bitnet", "train", *overrides]),
@@ -131,5 +135,7 @@ def _new_record(config: TrainConfig, overrides: list[str], asked_id: str) -> dic
         "kinds": kinds_of(config),
         "wandb_id": f"{identity}-{secrets.token_hex(4)}",
         "tokens_total": config.budget.tokens,
+        "data_notes": config.data.notes(),
+        "data_expected": [asdict(each) for each in passes],
         **collect({"gpus": gpu_names()}),
     }

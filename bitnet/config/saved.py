@@ -27,7 +27,8 @@ Plain = dict[str, Any]
 FIXED = (
     "seed",
     "tokenizer",
-    "batch",
+    "batch.size",
+    "batch.sequence_length",
     "model",
     "linear.kind",
     "linear.norm",
@@ -45,8 +46,21 @@ FIXED = (
     "precision",
 )
 
+# Within those: where the same data lies, how it is reached, and what is said about it. That it is
+# the same is checked when it is opened.
+_FREE = ("data.root", "data.path", "data.verify", "data.network", "mix.warn_epochs")
+
 # Where and how a run is watched says nothing about what it is.
-_INCIDENTAL = ("run_dir", "resume", "logger.wandb", "callbacks", "stream.workers")
+_INCIDENTAL = (
+    "run_dir",
+    "resume",
+    "logger.wandb",
+    "callbacks",
+    "stream.workers",
+    "data.verify",
+    "data.network",
+    "mix.warn_epochs",
+)
 
 
 def to_plain(config: TrainConfig) -> Plain:
@@ -115,7 +129,7 @@ def changed_identity(saved: TrainConfig, asked: TrainConfig) -> list[str]:
     for path in FIXED:
         before, after = (_leaves(path, OmegaConf.select(each, path)) for each in (old, new))
         for key in sorted(before | after):
-            if before.get(key) != after.get(key):
+            if before.get(key) != after.get(key) and not _lies_in(key, _FREE):
                 found.append(
                     f"{key}: the run has {before.get(key)}, asked is {after.get(key)}; "
                     "a resumed run keeps it (start a new run to change it)"
@@ -131,9 +145,13 @@ def config_id(config: TrainConfig) -> str:
     leaves = {
         key: value
         for key, value in _leaves("", plain).items()
-        if not any(key == each or key.startswith(f"{each}.") for each in _INCIDENTAL)
+        if not _lies_in(key, _INCIDENTAL)
     }
     return hashlib.sha256(json.dumps(leaves, sort_keys=True).encode()).hexdigest()[:12]
+
+
+def _lies_in(key: str, paths: tuple[str, ...]) -> bool:
+    return any(key == path or key.startswith(f"{path}.") for path in paths)
 
 
 def _skeleton(kinds: dict[str, str]) -> DictConfig:

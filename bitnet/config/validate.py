@@ -10,7 +10,6 @@ from typing import Any
 
 from bitnet.config.errors import ConfigError, nearest
 from bitnet.config.schema import TrainConfig
-from bitnet.data import weights_problems
 from bitnet.nn import combination_problems
 from bitnet.training.compiling import MODES
 
@@ -34,7 +33,6 @@ def find_problems(config: TrainConfig) -> list[str]:
     found += [f"linear.{line}" for line in combination_problems(config.model, config.linear)]
     found += _batch(config)
     found += _against_budget(config)
-    found += [f"mix: {line}" for line in weights_problems(config.mix, config.mix)]
     found += _cadences(config)
     if config.compile not in MODES:
         found.append(_choice("compile", config.compile, MODES))
@@ -50,6 +48,7 @@ def _sections(config: TrainConfig) -> list[str]:
         "linear": config.linear,
         "quantization": config.quantization,
         "data": config.data,
+        "mix": config.mix,
         "stream": config.stream,
         "validation": config.validation,
         "optimizer": config.optimizer,

@@ -8,7 +8,8 @@ from bitnet.data.corpus import CorpusSpec, LocalCorpus
 from bitnet.data.errors import DataError
 from bitnet.data.generated import GeneratedCorpus
 from bitnet.data.hub import HubCorpus
-from bitnet.data.mix import weights_problems
+from bitnet.data.listed import ListedCorpus
+from bitnet.data.mix import MixSpec, MixStage, resolved, shares_of, weights_problems
 from bitnet.data.pocket import PocketCorpus
 from bitnet.data.sources import Source
 from bitnet.data.specs import StreamSpec, ValidationSpec
@@ -19,12 +20,17 @@ __all__ = [
     "DataError",
     "GeneratedCorpus",
     "HubCorpus",
+    "ListedCorpus",
     "LocalCorpus",
+    "MixSpec",
+    "MixStage",
     "PocketCorpus",
     "Source",
     "StreamSpec",
     "Tokenizer",
     "ValidationSpec",
     "load_tokenizer",
+    "resolved",
+    "shares_of",
     "weights_problems",
 ]

@@ -1,8 +1,9 @@
 """Reads a stream's part of a source in shuffled blocks, pass after pass.
 
 Shuffling within blocks needs no buffer whose content would have to be saved: a block is known by
-the record it starts at, and its order by its key. The stream's part is every n-th file when there
-are files enough for all streams, else every n-th record; together the parts are the source.
+the record it starts at, and its order by its key. The stream's part is every n-th unit (a file, or
+a range of a large one) when there are units enough for all streams, else every n-th record;
+together the parts are the source. A document that is read in parts gives a block to each of them.
 """
 
 from __future__ import annotations
@@ -12,11 +13,13 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 
 from bitnet.data.cursor import Cursor
+from bitnet.data.dealing import Share, share_of
 from bitnet.data.documents import Kind, judge
 from bitnet.data.errors import DataError
 from bitnet.data.keyed import keyed_order
-from bitnet.data.records import Record, Selection
+from bitnet.data.records import Record, Selection, Unit
 from bitnet.data.sources import Source
+from bitnet.data.tape import Tapes
 
 log = logging.getLogger(__name__)
 
@@ -33,6 +36,8 @@ class Partition:
     block_bytes: int
     held_out_fraction: float
     skip_broken: bool
+    bad_records_limit: int | None = None
+    max_epochs: int | None = None
 
 
 @dataclass(slots=True)
@@ -40,17 +45,23 @@ class Block:
     """Documents shuffled together.
 
     Attributes:
-        epoch, file, record: where it starts (see `Cursor`).
+        epoch, unit, record, byte, part: where it starts (see `Cursor`).
         texts: training documents in shuffled order.
+        origins: unit and record number of each of them.
+        unfinished: the only text is a part of a document, and the next block goes on with it.
         empty, broken, held_out: records of the block that do not train, by reason.
         begun, ended: per mille of the epoch's stored bytes that had been read when the block began
             and when it was complete.
     """
 
     epoch: int
-    file: int
-    record: int
+    unit: int = 0
+    record: int = 0
+    byte: int = 0
+    part: int = 0
     texts: list[str] = field(default_factory=list)
+    origins: list[tuple[Unit, int]] = field(default_factory=list)
+    unfinished: bool = False
     empty: int = 0
     broken: int = 0
     held_out: int = 0
@@ -69,20 +80,27 @@ class Block:
 
 
 class BlockReader:
-    """Endless reader of one stream's part of one source."""
+    """Reader of one stream's part of one source, endless unless its passes are limited."""
 
-    def __init__(self, source: Source, partition: Partition) -> None:
-        """Read `source` by the rules of `partition`."""
-        self._source = source
+    def __init__(self, source: Source, partition: Partition, tapes: Tapes | None = None) -> None:
+        """Read `source` by the rules of `partition`; `tapes` are shared with other streams."""
+        self.source = source
+        self._tapes = tapes or Tapes([partition.stream])
         self._part = partition
         self._warned = 0
-        count, streams = len(source.files), partition.streams
-        self._whole_files = count >= streams
-        first = partition.stream if self._whole_files else 0
-        self._files = range(first, count, streams if self._whole_files else 1)
+        self._share: Share | None = None
+        self._long_kind = Kind.EMPTY
+
+    @property
+    def share(self) -> Share:
+        """The units of this stream; found when first asked for, since sizes may be far away."""
+        if self._share is None:
+            part = self._part
+            self._share = share_of(self.source, part.stream, part.streams, part.block_bytes)
+        return self._share
 
     def blocks(self, start: Cursor) -> Iterator[Block]:
-        """Yield block after block for ever, starting with the block that `start` is in.
+        """Yield block after block, starting with the block that `start` is in.
 
         A block without a training document isn't yielded; the next one counts its records.
 
@@ -90,83 +108,142 @@ class BlockReader:
             DataError: a record is unusable and the policy is to stop, or the stream's part of the
                 source has no document to train on.
         """
-        first = Block(start.epoch, start.file, start.record, begun=start.begun)
-        carried = Block(0, 0, 0)
-        while True:
+        first = _block_at(start)
+        carried = Block(0)
+        while self._part.max_epochs is None or first.epoch < self._part.max_epochs:
             found = False
             for block in self._epoch(first):
                 block.add_counts(carried)
                 carried = block
                 if block.texts:
-                    found, carried = True, Block(0, 0, 0)
+                    found, carried = True, Block(0)
                     yield block
-            if not found and (first.file, first.record) == (0, 0):
+            if not found and (first.unit, first.record) == (0, 0):
                 self._refuse_empty_part()
-            first = Block(first.epoch + 1, 0, 0)
+            first = Block(first.epoch + 1)
 
     def _epoch(self, block: Block) -> Iterator[Block]:
         """Blocks from an empty one to the end of its pass; only the last may be small."""
-        epoch, size = block.epoch, 0
-        order = self._file_order(epoch)
-        start_file, start_record = block.file, block.record
-        for place in range(start_file, len(order)):
-            first = start_record if place == start_file else 0
-            for entry in self._source.read(order[place], self._selection(order[place], first)):
-                size += self._add(block, order[place], entry)
-                if size >= self._part.block_bytes:
+        size, first, order = 0, block, self._unit_order(block.epoch)
+        for place in range(first.unit, len(order)):
+            unit, before = self.share.units[order[place]], -1
+            for entry in self._records(unit, first, place):
+                if block.texts and self._begins_block(entry, before):
+                    yield self._complete(block, order, place, entry.begins)
+                    block, size = _block_before(entry, block, place), 0
+                size += self._add(block, unit, entry)
+                before = entry.number
+                if size >= self._part.block_bytes or entry.part or not entry.last:
                     yield self._complete(block, order, place, entry.consumed)
-                    block = Block(epoch, place, entry.number + 1, begun=block.ended)
-                    size = 0
+                    block, size = _block_after(entry, block, place), 0
         yield self._complete(block, order, len(order), 0)
 
-    def _file_order(self, epoch: int) -> list[int]:
-        part = self._part
-        key = ("files", part.seed, self._source.name, part.stream, epoch)
-        return [self._files[place] for place in keyed_order(len(self._files), *key)]
+    def _begins_block(self, entry: Record, before: int) -> bool:
+        """Whether a record may not go into a block with record number `before` of its unit.
 
-    def _selection(self, file: int, first: int) -> Selection:
-        if self._whole_files:
-            return Selection(first)
+        A long document comes by itself. Groups are dealt in turn, so a block that went on into the
+        next one would make this stream run ahead of the others.
+        """
+        group = self.share.group
+        next_group = group > 1 and before >= 0 and before // group != entry.number // group
+        return next_group or not entry.last
+
+    def _records(self, unit: Unit, first: Block, place: int) -> Iterator[Record]:
+        """Records of the unit at `place`, from the start of the block `first` on if it is there."""
+        at, share = first if place == first.unit else Block(0), self.share
         # Shifted by the file, so that files of one record each go to different streams.
-        return Selection(first, self._part.streams, (self._part.stream - file) % self._part.streams)
+        remainder = (self._part.stream - unit.file) % share.modulus
+        selection = Selection(at.record, share.modulus, remainder, at.byte, share.group)
+        if share.modulus > 1 and self.source.shares(unit):
+            entries = self._tapes.records(self.source, unit, first.epoch, selection)
+        else:
+            entries = self.source.read(unit, selection)
+        for entry in entries:
+            if entry.number == at.record and entry.part < at.part:
+                self._kind_of(entry)  # the first part says what the whole document is
+                continue
+            yield entry
 
-    def _add(self, block: Block, file: int, record: Record) -> int:
-        """Put one record where it belongs; returns the bytes of text added to the block."""
+    def _unit_order(self, epoch: int) -> list[int]:
+        part = self._part
+        stream = part.stream if self.share.modulus == 1 else -1  # who share files go the same way
+        key = ("units", part.seed, self.source.name, stream, epoch)
+        return [int(place) for place in keyed_order(len(self.share.units), *key)]
+
+    def _kind_of(self, record: Record) -> tuple[Kind, int, str]:
+        """Kind, size and problem; parts of a document are of one kind unless they are broken."""
         kind, size, problem = judge(record, self._part.held_out_fraction)
+        if not record.part:
+            self._long_kind = kind
+        elif kind is not Kind.BROKEN:
+            kind = self._long_kind
+        return kind, size, problem
+
+    def _add(self, block: Block, unit: Unit, record: Record) -> int:
+        """Put one record where it belongs; returns the bytes of text added to the block."""
+        kind, size, problem = self._kind_of(record)
         if kind is Kind.TRAIN and record.text is not None:
             block.texts.append(record.text)
+            block.origins.append((unit, record.number))
+            block.unfinished = not record.last
             return size
         if kind is Kind.BROKEN:
-            self._broken(self._source.place(file, record.number), problem)
+            self._broken(self.source.place(unit, record.number), problem)
+            if record.part and self._long_kind is Kind.TRAIN:
+                block.texts.append("")  # what came of the document so far must still be ended
+                block.origins.append((unit, record.number))
         block.broken += kind is Kind.BROKEN
-        block.empty += kind is Kind.EMPTY
-        block.held_out += kind is Kind.HELD_OUT
+        block.empty += kind is Kind.EMPTY and record.last
+        block.held_out += kind is Kind.HELD_OUT and record.last
         return 0
 
     def _broken(self, place: str, problem: str) -> None:
-        if not self._part.skip_broken:
+        part = self._part
+        if not part.skip_broken:
             raise DataError(f"{place}: {problem}; stream.on_bad_record=skip counts and skips it")
         self._warned += 1
+        if part.bad_records_limit is not None and self._warned > part.bad_records_limit:
+            raise DataError(
+                f"{place}: {problem}; that is one unusable record of '{self.source.name}' more "
+                f"than stream.bad_records_limit={part.bad_records_limit}"
+            )
         if self._warned <= _WARNINGS:
             last = "; more of this source are counted in silence" * (self._warned == _WARNINGS)
             log.warning("%s: skipped: %s%s", place, problem, last)
 
     def _complete(self, block: Block, order: list[int], place: int, consumed: int) -> Block:
         part = self._part
-        key = ("documents", part.seed, self._source.name, part.stream)
-        spot = (block.epoch, block.file, block.record)
+        key = ("documents", part.seed, self.source.name, part.stream)
+        spot = (block.epoch, block.unit, block.record, block.part)
         shuffled = keyed_order(len(block.texts), *key, *spot)
         block.texts = [block.texts[index] for index in shuffled]
-        sizes = [self._source.files[file].size for file in order]
-        read = sum(sizes[:place]) + consumed
-        # Files of unknown size (on the web) leave the estimate at whole passes.
-        block.ended = min(1000, 1000 * read // max(1, sum(sizes)))
+        block.origins = [block.origins[index] for index in shuffled]
+        block.ended = self.share.per_mille(order, place, consumed)
         return block
 
     def _refuse_empty_part(self) -> None:
         part = self._part
         raise DataError(
-            f"source '{self._source.name}' has no training document for stream {part.stream} of "
+            f"source '{self.source.name}' has no training document for stream {part.stream} of "
             f"{part.streams}; lower stream.streams (1 always reads everything), or give the source "
             "more documents"
         )
+
+
+def _block_at(at: Cursor) -> Block:
+    return Block(at.epoch, at.unit, at.record, at.byte, at.part, begun=at.begun)
+
+
+def _block_before(entry: Record, last: Block, place: int) -> Block:
+    """An empty block that begins with the record `entry`."""
+    begins = entry.begins if entry.plain else 0
+    return Block(last.epoch, place, entry.number, begins, entry.part, begun=last.ended)
+
+
+def _block_after(entry: Record, last: Block, place: int) -> Block:
+    """An empty block that begins behind the record, or the part of one, `entry`."""
+    if not entry.last:
+        begins = entry.begins if entry.plain else 0
+        return Block(last.epoch, place, entry.number, begins, entry.part + 1, begun=last.ended)
+    begins = entry.consumed if entry.plain else 0
+    return Block(last.epoch, place, entry.number + 1, begins, begun=last.ended)

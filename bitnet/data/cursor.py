@@ -16,8 +16,10 @@ class Cursor:
 
     Attributes:
         epoch: passes over the stream's part of the source that are complete.
-        file: place in this epoch's order of files where the current block starts.
-        record: record of that file where it starts.
+        unit: place in this epoch's order of units where the current block starts.
+        record: record of that unit where it starts.
+        byte: stored byte at which that record begins, 0 if it cannot be gone to.
+        part: part of that record where it starts, for a document that is read in parts.
         document: place in the shuffled block of the current document.
         offset: character of the document where the current piece starts.
         token: tokens of that piece already taken.
@@ -31,8 +33,10 @@ class Cursor:
     """
 
     epoch: int = 0
-    file: int = 0
+    unit: int = 0
     record: int = 0
+    byte: int = 0
+    part: int = 0
     document: int = 0
     offset: int = 0
     token: int = 0
@@ -43,6 +47,11 @@ class Cursor:
     held_out: int = 0
     begun: int = 0
     done: int = 0
+
+    @property
+    def block(self) -> tuple[int, int, int, int]:
+        """What tells the current block from all others."""
+        return self.epoch, self.unit, self.record, self.part
 
     def as_dict(self) -> dict[str, int]:
         """Plain form for a checkpoint."""

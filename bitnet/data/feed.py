@@ -19,9 +19,10 @@ from bitnet.data.blocks import BlockReader, Partition
 from bitnet.data.cursor import SourceCursors
 from bitnet.data.errors import DataError
 from bitnet.data.packing import Packer
-from bitnet.data.sampler import sources_of
+from bitnet.data.sampler import MixtureOrder
 from bitnet.data.sources import Source
 from bitnet.data.specs import StreamSpec
+from bitnet.data.tape import Tapes
 from bitnet.data.tokenizer import Tokenizer
 
 StreamCursors = dict[int, SourceCursors]
@@ -34,25 +35,25 @@ class FeedPlan:
 
     Attributes:
         sources: sources in the order of their index.
-        weights: weight of each source.
+        order: source of each sample; its seed is the key of all that is shuffled.
         tokenizer: text to ids.
         sequence_length: predicted tokens of a sample, T.
         micro_batch: samples of a batch, B.
-        seed: key of everything drawn.
         stream: number of streams, shuffling, policy for bad records.
         held_out_fraction: share of documents that never train.
+        max_epochs: most passes over a source, by its name.
         rank: this process among the data-parallel processes.
         world: how many there are.
     """
 
     sources: tuple[Source, ...]
-    weights: tuple[float, ...]
+    order: MixtureOrder
     tokenizer: Tokenizer
     sequence_length: int
     micro_batch: int
-    seed: int
     stream: StreamSpec
     held_out_fraction: float
+    max_epochs: Mapping[str, int]
     rank: int = 0
     world: int = 1
 
@@ -70,6 +71,23 @@ class FeedPlan:
                 f"stream.streams: {self.stream.streams} is not a multiple of {readers} (world size "
                 f"{self.world} times {workers} workers); use {higher}, or other workers"
             )
+
+    def packer(
+        self, stream: int, source: int, cursors: Mapping[int, SourceCursors], tapes: Tapes
+    ) -> Packer:
+        """The samples of one source in one stream, from its cursor on."""
+        part = Partition(
+            stream=stream,
+            streams=self.stream.streams,
+            seed=self.order.seed,
+            block_bytes=self.stream.block_bytes,
+            held_out_fraction=self.held_out_fraction,
+            skip_broken=self.stream.on_bad_record == "skip",
+            bad_records_limit=self.stream.bad_records_limit,
+            max_epochs=self.max_epochs.get(self.sources[source].name),
+        )
+        reader = BlockReader(self.sources[source], part, tapes)
+        return Packer(reader, self.tokenizer, cursors.get(stream, {}).get(source))
 
 
 @dataclass(frozen=True, slots=True)
@@ -108,37 +126,33 @@ class MixtureFeed:
         self._step = step
         self._start = cursors
         self._packers: dict[tuple[int, int], Packer] = {}
+        self._tapes = Tapes(self._streams())
 
     def __iter__(self) -> Iterator[FedBatch]:
         """Yield batches for ever."""
         for number in count(self._first, self._step):
-            yield self._batch(number)
+            yield self.batch(number)
 
-    def _batch(self, number: int) -> FedBatch:
+    def batch(self, number: int) -> FedBatch:
+        """Batch `number` of this rank; each stream's batches must be asked for in order."""
         plan = self._plan
         globally = number * plan.world + plan.rank
         stream = globally % plan.stream.streams
-        first = globally * plan.micro_batch
-        source = sources_of(plan.seed, first, plan.micro_batch, plan.weights)
+        source, _ = plan.order.draws(globally * plan.micro_batch, plan.micro_batch)
         packers = [self._packer(stream, int(index)) for index in source]
         samples = [packer.sample(plan.sequence_length + 1) for packer in packers]
         cursors = {int(i): packer.cursor for i, packer in zip(source, packers, strict=True)}
         tokens = torch.from_numpy(np.stack(samples))
-        return FedBatch(number, stream, tokens, torch.from_numpy(source.copy()), cursors)
+        return FedBatch(number, stream, tokens, torch.from_numpy(source), cursors)
+
+    def _streams(self) -> set[int]:
+        """The streams whose batches come from here."""
+        plan, streams = self._plan, self._plan.stream.streams
+        numbers = range(self._first, self._first + self._step * streams, self._step)
+        return {(number * plan.world + plan.rank) % streams for number in numbers}
 
     def _packer(self, stream: int, source: int) -> Packer:
         key = (stream, source)
         if key not in self._packers:
-            plan = self._plan
-            part = Partition(
-                stream=stream,
-                streams=plan.stream.streams,
-                seed=plan.seed,
-                block_bytes=plan.stream.block_bytes,
-                held_out_fraction=plan.held_out_fraction,
-                skip_broken=plan.stream.on_bad_record == "skip",
-            )
-            reader = BlockReader(plan.sources[source], part)
-            cursor = self._start.get(stream, {}).get(source)
-            self._packers[key] = Packer(reader, plan.tokenizer, cursor)
+            self._packers[key] = self._plan.packer(stream, source, self._start, self._tapes)
         return self._packers[key]

@@ -11,34 +11,42 @@ from collections.abc import Mapping
 
 from bitnet.data.errors import DataError
 from bitnet.data.feed import FeedPlan
+from bitnet.data.mix import MixSpec
 from bitnet.data.sources import Source
-from bitnet.data.specs import ValidationSpec
 
 Fingerprint = dict[str, int | float | str]
 
 
-def fingerprint_of(plan: FeedPlan, validation: ValidationSpec) -> Fingerprint:
-    """The settings and files that fix the sequence of samples, as a flat dict."""
+FEED_VERSION = 2
+"""Raised when the same settings begin to give other samples."""
+
+
+def mix_fingerprint(mix: MixSpec) -> Fingerprint:
+    """The weights by name, stage by stage, and the limits of passes."""
+    found: Fingerprint = {f"mix.weights.{name}": float(w) for name, w in mix.weights.items()}
+    for number, stage in enumerate(mix.stages):
+        found[f"mix.stages[{number}].from_tokens"] = stage.from_tokens
+        for name, weight in stage.weights.items():
+            found[f"mix.stages[{number}].weights.{name}"] = float(weight)
+    return found | {f"mix.max_epochs.{name}": n for name, n in mix.max_epochs.items()}
+
+
+def stream_fingerprint(plan: FeedPlan) -> Fingerprint:
+    """What fixes the samples of a stream besides mix, tokenizer and validation."""
     found: Fingerprint = {
-        "seed": plan.seed,
-        "sequence_length": plan.sequence_length,
+        "feed": f"stream {FEED_VERSION}",
         "micro_batch": plan.micro_batch,
-        "tokenizer": plan.tokenizer.fingerprint,
         "stream.streams": plan.stream.streams,
         "stream.shuffle_megabytes": float(plan.stream.shuffle_megabytes),
-        "validation.fraction": float(validation.fraction),
-        "validation.tokens_per_source": validation.tokens_per_source,
     }
-    for source, weight in zip(plan.sources, plan.weights, strict=True):
-        found[f"weights.{source.name}"] = float(weight)
-        found[f"data.{source.name}"] = describe_files(source)
-    return found
+    return found | {f"data.{source.name}": describe_files(source) for source in plan.sources}
 
 
 def describe_files(source: Source) -> str:
     """Number, bytes and a digest of the names and sizes of a source's files."""
     listing = "\n".join(f"{file.name} {file.size}" for file in source.files)
-    digest = hashlib.sha256(f"{source.text_field}\n{listing}".encode()).hexdigest()[:16]
+    what = source.text_field if source.where is None else f"{source.text_field} {source.where}"
+    digest = hashlib.sha256(f"{what}\n{listing}".encode()).hexdigest()[:16]
     return f"{len(source.files)} files, {source.size} bytes, {digest}"
 
 

@@ -1,48 +1,55 @@
 """The training loader: an endless iterable that always starts at the trained position.
 
 It has no length and no state of its own, since lightning would save that state one batch too late.
-The position lives in the data module; the loader notes the cursor of each batch in a ledger and
-hands on nothing but the tensors.
+The position lives in the data module. An error of the data ends a run of one process at once; among
+several ranks it travels as a batch of its own, so that all of them can stop at the same step.
 """
 
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator
+from typing import Any, Protocol, TypeVar
 
 import torch
 from torch import Tensor
 from torch.utils.data import DataLoader, IterableDataset, get_worker_info
 
-from bitnet.data.cursor import SourceCursors
 from bitnet.data.errors import DataError
-from bitnet.data.feed import FedBatch, FeedPlan, MixtureFeed
-from bitnet.data.ledger import CursorLedger
 
-Batch = dict[str, Tensor]
-"""`tokens`: int32 `[B, T+1]`; `source`: uint8 `[B]`."""
+Batch = dict[str, Any]
+"""`tokens`: int32 `[B, T+1]`; `source`: uint8 `[B]`; `failure`: a message, instead of data."""
+
+Item = TypeVar("Item", covariant=True)
 
 
-class MixtureDataset(IterableDataset[FedBatch | DataError]):
+class Batches(Protocol[Item]):
+    """What a feed gives to a worker: an endless sequence of every `step`-th batch."""
+
+    def __call__(self, first: int, step: int) -> Iterator[Item]:
+        """Batches `first`, `first + step`, … of this rank."""
+        ...
+
+
+class WorkerDataset(IterableDataset[Any]):
     """The batches of one rank, divided among DataLoader workers.
 
     An error of the data is yielded in place of a batch, so that the main process can raise it as it
     was, without the stack of the worker around it.
     """
 
-    def __init__(self, plan: FeedPlan, first: int, cursors: Mapping[int, SourceCursors]) -> None:
+    def __init__(self, batches: Batches[Any], first: int) -> None:
         """Start at batch `first` of this rank."""
         super().__init__()
-        self._plan = plan
+        self._batches = batches
         self._first = first
-        self._cursors = cursors
 
-    def __iter__(self) -> Iterator[FedBatch | DataError]:
+    def __iter__(self) -> Iterator[Any]:
         """Yield every `num_workers`-th batch from this worker's first one."""
         worker = get_worker_info()
         place, step = (worker.id, worker.num_workers) if worker else (0, 1)
         try:
-            yield from MixtureFeed(self._plan, self._first + place, step, self._cursors)
+            yield from self._batches(self._first + place, step)
         except DataError as error:
             yield error
 
@@ -50,33 +57,57 @@ class MixtureDataset(IterableDataset[FedBatch | DataError]):
 class TrainLoader:
     """Endless loader of one rank; iterating it starts over at the position it was made for."""
 
-    def __init__(self, plan: FeedPlan, first: int, ledger: CursorLedger) -> None:
-        """Start at batch `first`; `ledger` knows its cursors and notes those of later batches."""
-        plan.check_division()
-        self._plan = plan
+    def __init__(
+        self,
+        batches: Callable[[], Batches[Any]],
+        first: int,
+        workers: int,
+        world: int,
+        unpack: Callable[[Any], Batch],
+    ) -> None:
+        """Start at batch `first`.
+
+        Args:
+            batches: makes the feed; called at each iteration, in this process.
+            first: number of the first batch of this rank.
+            workers: worker processes; 0 reads in this one.
+            world: number of ranks, which decides how an error of the data is told.
+            unpack: from what the feed yields to the batch of the training loop, in this process.
+        """
+        self._feed = batches
         self._first = first
-        self._ledger = ledger
+        self._workers = workers
+        self._world = world
+        self._unpack = unpack
 
     def __iter__(self) -> Iterator[Batch]:
         """Yield batches for ever.
 
         Raises:
-            DataError: the data cannot be read on.
+            DataError: the data cannot be read on, and there is one rank.
         """
-        dataset = MixtureDataset(self._plan, self._first, self._ledger.rewind(self._first))
-        workers = self._plan.stream.workers
-        loader: DataLoader[FedBatch | DataError] = DataLoader(
-            dataset,
+        loader: DataLoader[Any] = DataLoader(
+            WorkerDataset(self._feed(), self._first),
             batch_size=None,
-            num_workers=workers,
+            num_workers=self._workers,
             pin_memory=torch.cuda.is_available(),
-            worker_init_fn=_prepare_worker if workers else None,
+            worker_init_fn=_prepare_worker if self._workers else None,
         )
+        like: Batch = {}
         for item in loader:
             if isinstance(item, DataError):
-                raise item
-            self._ledger.record(item)
-            yield {"tokens": item.tokens, "source": item.source}
+                if self._world == 1:
+                    raise item
+                yield from _failing(item, like)
+            like = self._unpack(item)
+            yield like
+
+
+def _failing(error: DataError, like: Batch) -> Iterator[Batch]:
+    """The same failure for ever: other ranks may still be on their way to this step."""
+    shaped = {name: value for name, value in like.items() if isinstance(value, Tensor)}
+    while True:
+        yield {**shaped, "failure": str(error)}
 
 
 def _prepare_worker(worker: int) -> None:

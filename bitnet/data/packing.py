@@ -17,7 +17,9 @@ from numpy.typing import NDArray
 
 from bitnet.data.blocks import Block, BlockReader
 from bitnet.data.cursor import Cursor
+from bitnet.data.errors import DataError
 from bitnet.data.pieces import PIECE_CHARS, pieces_of
+from bitnet.data.records import Unit
 from bitnet.data.tokenizer import Tokenizer
 
 _FIRST_CHARS = PIECE_CHARS // 4
@@ -28,7 +30,7 @@ more with each refill until the tokenizer works at full speed."""
 
 @dataclass(frozen=True, slots=True)
 class _Piece:
-    """A piece of a document, and where the next piece starts (None after the last)."""
+    """A piece of a document, and where the next piece starts (None after a text's last)."""
 
     block: Block
     document: int
@@ -40,19 +42,43 @@ class _Piece:
     def text(self) -> str:
         return self.block.texts[self.document][self.start : self.end]
 
+    @property
+    def ends_document(self) -> bool:
+        return self.following is None and not self.block.unfinished
+
+
+@dataclass(frozen=True, slots=True)
+class Span:
+    """Tokens of a sample that come from one document.
+
+    Attributes:
+        unit, record: where the document was read.
+        count: how many tokens, its end token included.
+    """
+
+    unit: Unit
+    record: int
+    count: int
+
 
 class Packer:
-    """Endless sequence of samples of one stream from one source, with an exact position."""
+    """The samples of one stream from one source, with an exact position.
+
+    Attributes:
+        spans: the documents that the last sample was made of, in their order.
+    """
 
     def __init__(self, reader: BlockReader, tokenizer: Tokenizer, cursor: Cursor | None) -> None:
         """Start at the beginning, or go on from `cursor`."""
         self._tokenizer = tokenizer
+        self._reader = reader
         self._resumed = cursor
         self._cursor = cursor or Cursor()
         self._pieces = self._read(reader, self._cursor)
         self._queue: deque[tuple[_Piece, NDArray[np.int32]]] = deque()
         self._block: Block | None = None
         self._chars_at_once = _FIRST_CHARS
+        self.spans: list[Span] = []
 
     @property
     def cursor(self) -> Cursor:
@@ -60,9 +86,14 @@ class Packer:
         return self._cursor
 
     def sample(self, length: int) -> NDArray[np.int32]:
-        """The next `length` tokens, `[length]`."""
+        """The next `length` tokens, `[length]`.
+
+        Raises:
+            DataError: the source may not be read once more, and what is left of it is too little.
+        """
         taken: list[NDArray[np.int32]] = []
         missing = length
+        self.spans = []
         while missing:
             if not self._queue:
                 self._fill()
@@ -71,9 +102,17 @@ class Packer:
             part = tokens[self._cursor.token : self._cursor.token + missing]
             taken.append(part)
             missing -= len(part)
+            self._note(piece, len(part))
             self._advance(piece, self._cursor.token + len(part) == len(tokens), len(part))
         self._cursor = replace(self._cursor, samples=self._cursor.samples + 1)
         return np.concatenate(taken)
+
+    def _note(self, piece: _Piece, count: int) -> None:
+        unit, record = piece.block.origins[piece.document]
+        last = self.spans[-1] if self.spans else None
+        if last is not None and (last.unit, last.record) == (unit, record):
+            count += self.spans.pop().count
+        self.spans.append(Span(unit, record, count))
 
     def _advance(self, piece: _Piece, finished: bool, count: int) -> None:
         at = self._cursor
@@ -89,7 +128,7 @@ class Packer:
             document=piece.document + 1,
             offset=0,
             token=0,
-            documents=at.documents + 1,
+            documents=at.documents + piece.ends_document,
             done=piece.block.done(piece.document + 1),
         )
 
@@ -103,8 +142,10 @@ class Packer:
             return
         self._cursor = Cursor(
             epoch=block.epoch,
-            file=block.file,
+            unit=block.unit,
             record=block.record,
+            byte=block.byte,
+            part=block.part,
             samples=at.samples,
             documents=at.documents,
             empty=at.empty + block.empty,
@@ -119,16 +160,27 @@ class Packer:
         chosen: list[_Piece] = []
         size = 0
         while size < self._chars_at_once:
-            piece = next(self._pieces)
+            piece = next(self._pieces, None)
+            if piece is None:
+                break
             chosen.append(piece)
             size += piece.end - piece.start
+        if not chosen:
+            self._refuse_more()
         self._chars_at_once = min(2 * self._chars_at_once, _MOST_CHARS)
         encoded = self._tokenizer.encode_batch([piece.text for piece in chosen])
         for piece, ids in zip(chosen, encoded, strict=True):
-            if piece.following is None:
+            if piece.ends_document:
                 ids.append(self._tokenizer.eos_id)
             if ids:
                 self._queue.append((piece, np.asarray(ids, dtype=np.int32)))
+
+    def _refuse_more(self) -> None:
+        epochs = self._cursor.epoch + 1
+        raise DataError(
+            f"source '{self._reader.source.name}' ends here: it may be read mix.max_epochs="
+            f"{epochs} time(s); without that limit it repeats, reshuffled"
+        )
 
     @staticmethod
     def _read(reader: BlockReader, at: Cursor) -> Iterator[_Piece]:
@@ -136,11 +188,11 @@ class Packer:
         skipped, offset = at.document, at.offset
         for block in reader.blocks(at):
             for document, text in islice(enumerate(block.texts), skipped, None):
-                for start, end in pieces_of(text, offset):
+                for start, end in pieces_of(text, offset) if text else [(0, 0)]:
                     yield _Piece(block, document, start, end, end if end < len(text) else None)
                 offset = 0
             skipped = 0
 
 
 def _same_block(cursor: Cursor, block: Block) -> bool:
-    return (cursor.epoch, cursor.file, cursor.record) == (block.epoch, block.file, block.record)
+    return cursor.block == (block.epoch, block.unit, block.record, block.part)

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 
 from bitnet.data.cursor import Cursor
 from bitnet.data.feed import StreamCursors
+from bitnet.data.sampler import MixtureOrder
 
 
 @dataclass(frozen=True, slots=True)
@@ -18,7 +19,7 @@ class SourceReport:
 
     Attributes:
         name: name of the source.
-        weight: share it should have.
+        weight: share it should have so far, by the weights and the stages passed.
         share: share of the samples it had.
         samples: samples drawn from it.
         tokens: predicted tokens in them.
@@ -44,11 +45,13 @@ class SourceReport:
 def source_reports(
     cursors: StreamCursors,
     names: Sequence[str],
-    weights: Sequence[float],
+    order: MixtureOrder,
+    trained: int,
     sequence_length: int,
     streams: int,
 ) -> list[SourceReport]:
-    """Sum up the cursors of `streams` streams, source by source."""
+    """Sum up the cursors of `streams` streams, source by source, after `trained` samples."""
+    weights = order.shares(trained)
     by_source = [
         [at[index] for at in cursors.values() if index in at] for index in range(len(names))
     ]

@@ -25,12 +25,15 @@ class StreamSpec:
         workers: DataLoader worker processes of each rank; 0 reads in the training process. It
             changes the speed, never the samples.
         on_bad_record: "stop" ends the run at an unusable record, "skip" counts it and goes on.
+        bad_records_limit: with "skip", most unusable records that one stream may meet in one source
+            since it was started; one more ends the run. `None` is no limit.
     """
 
     streams: int = 8
     shuffle_megabytes: float = DEFAULT_SHUFFLE_MEGABYTES
     workers: int = 0
     on_bad_record: str = "stop"
+    bad_records_limit: int | None = None
 
     def problems(self) -> list[str]:
         """One line for each unusable value, beginning with the field's name."""
@@ -51,6 +54,8 @@ class StreamSpec:
                 f"on_bad_record: '{self.on_bad_record}' is not one of "
                 f"{', '.join(BAD_RECORD_POLICIES)}"
             )
+        if self.bad_records_limit is not None and self.bad_records_limit < 0:
+            found.append(f"bad_records_limit: {self.bad_records_limit} is negative")
         return found
 
     @property

@@ -12,7 +12,7 @@ import pyarrow.parquet as pq
 import torch
 import zstandard
 
-from bitnet.data import LocalCorpus, StreamSpec, Tokenizer, ValidationSpec, load_tokenizer
+from bitnet.data import LocalCorpus, MixSpec, StreamSpec, Tokenizer, ValidationSpec, load_tokenizer
 from bitnet.data.loader import Batch
 from bitnet.data.module import MixtureModule
 
@@ -83,7 +83,7 @@ def seven_subsets(root: Path) -> LocalCorpus:
 
 def module_of(
     corpus: LocalCorpus,
-    weights: Mapping[str, float],
+    weights: Mapping[str, float] | MixSpec,
     *,
     streams: int = 4,
     workers: int = 0,
@@ -96,9 +96,10 @@ def module_of(
     tokenizer: Tokenizer = BYTES,
 ) -> MixtureModule:
     """A module with settings small enough for a test."""
+    mix = weights if isinstance(weights, MixSpec) else MixSpec(weights=dict(weights))
     return MixtureModule(
         corpus,
-        weights,
+        mix,
         tokenizer,
         length,
         batch,

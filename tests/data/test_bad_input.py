@@ -9,7 +9,7 @@ import pytest
 
 from bitnet.data import DataError, HubCorpus, LocalCorpus, StreamSpec, ValidationSpec
 from bitnet.data.mix import weights_problems
-from bitnet.data.records import Selection
+from bitnet.data.records import Unit
 from tests.data.corpora import BYTES, batches, documents, json_lines, module_of, write
 
 GOOD = documents("a", 40)
@@ -80,11 +80,11 @@ def test_a_file_cut_at_any_byte_never_ends_in_silence(root, suffix):
     path = write(root / f"a.jsonl.{suffix}", documents("a", 30))
     stored = path.read_bytes()
     source = LocalCorpus(root=str(root)).open()["a"]
-    assert len(list(source.read(0, Selection()))) == 30
+    assert len(list(source.read(Unit(0)))) == 30
     for size in [*range(1, 24), *range(24, len(stored), 37), len(stored) - 1]:
         path.write_bytes(stored[:size])
         with pytest.raises(DataError, match=r"a\.jsonl"):
-            list(source.read(0, Selection()))
+            list(source.read(Unit(0)))
 
 
 @pytest.mark.parametrize("suffix", ["zst", "gz"])
@@ -93,7 +93,7 @@ def test_files_of_several_frames_are_read_to_the_end(root, suffix):
     path = write(root / f"a.jsonl.{suffix}", GOOD[25:])
     path.write_bytes(first + path.read_bytes())
     source = LocalCorpus(root=str(root)).open()["a"]
-    assert [record.text for record in source.read(0, Selection())] == GOOD
+    assert [record.text for record in source.read(Unit(0))] == GOOD
 
 
 @pytest.mark.parametrize("suffix", ["jsonl.zst", "jsonl.gz", "parquet"])

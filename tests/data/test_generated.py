@@ -8,7 +8,7 @@ import pytest
 
 from bitnet.data import DataError, GeneratedCorpus, load_tokenizer
 from bitnet.data.generated import TASKS
-from bitnet.data.records import Selection
+from bitnet.data.records import Selection, Unit
 from tests.data.corpora import batches, module_of, same
 
 TASK_NAMES = sorted(TASKS)
@@ -62,12 +62,12 @@ def test_a_game_is_written_move_by_move():
 @pytest.mark.parametrize("task", TASK_NAMES)
 def test_a_document_depends_on_key_and_number_alone(task):
     (source,) = GeneratedCorpus(task=task, **SMALL).open().values()
-    whole = [record.text for record in source.read(0, Selection())]
+    whole = [record.text for record in source.read(Unit(0))]
     assert len(set(whole)) == 64 and whole[9] == source.document(9)
-    part = [(r.number, r.text) for r in source.read(0, Selection(5, 4, 1))]
+    part = [(r.number, r.text) for r in source.read(Unit(0), Selection(5, 4, 1))]
     assert part == [(n, whole[n]) for n in range(5, 64, 4)]
     (other,) = GeneratedCorpus(task=task, key=1, **SMALL).open().values()
-    assert not set(whole) & {record.text for record in other.read(0, Selection())}
+    assert not set(whole) & {record.text for record in other.read(Unit(0))}
     assert source.files != other.files  # a resumed run would see it in the fingerprint
 
 

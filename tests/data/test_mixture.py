@@ -11,22 +11,46 @@ import torch
 from bitnet.data import LocalCorpus
 from bitnet.data.blocks import BlockReader, Partition
 from bitnet.data.cursor import Cursor
-from bitnet.data.records import Selection
-from bitnet.data.sampler import SAMPLES_PER_BLOCK, source_of, sources_of
+from bitnet.data.records import Unit
+from bitnet.data.sampler import SAMPLES_PER_BLOCK, MixtureOrder, WeightStage
 from bitnet.data.split import is_held_out
 from tests.data.corpora import BYTES, LLAMA, batches, documents, module_of, write
 
 NAMES = sorted(LLAMA)
 WEIGHTS = tuple(LLAMA[name] for name in NAMES)
-GOLDEN = [3, 3, 3, 2, 3, 3, 0, 3, 1, 3, 3, 3, 3, 1, 3, 3, 3, 3, 3, 1, 3, 3, 3, 3]
+GOLDEN = [1, 6, 3, 2, 3, 0, 3, 2, 3, 6, 3, 3, 0, 3, 3, 3, 3, 3, 3, 2, 2, 3, 2, 3]
+GOLDEN_COUNTS = [25000001, 44999994, 150000002, 670000003, 44999999, 20000001, 45000000]
+
+
+def order(seed, weights=WEIGHTS):
+    return MixtureOrder(seed, (WeightStage(0, weights),))
+
+
+def sources_of(seed, first, count, weights=WEIGHTS):
+    return order(seed, weights).draws(first, count)[0]
 
 
 @pytest.mark.parametrize("seed", [0, 1, 7])
-def test_shares_of_20000_samples_lie_within_three_sigma(seed):
-    counts = np.bincount(sources_of(seed, 0, 20_000, WEIGHTS), minlength=7)
+def test_shares_of_a_million_samples_lie_within_three_sigma(seed):
+    counts = np.bincount(sources_of(seed, 0, 1_000_000), minlength=7)
+    assert counts.tolist() == order(seed).counts(1_000_000).tolist()
     for count, weight in zip(counts, WEIGHTS, strict=True):
-        sigma = math.sqrt(20_000 * weight * (1 - weight))
-        assert abs(count - 20_000 * weight) <= 3 * sigma
+        sigma = math.sqrt(1_000_000 * weight * (1 - weight))
+        assert abs(count - 1_000_000 * weight) <= 3 * sigma
+
+
+def test_every_block_has_each_source_s_share_to_one_sample():
+    for block in range(200):
+        counts = np.bincount(sources_of(4, block * SAMPLES_PER_BLOCK, SAMPLES_PER_BLOCK))
+        assert np.abs(counts - SAMPLES_PER_BLOCK * np.array(WEIGHTS)).max() < 1
+
+
+def test_rounding_favours_no_source():
+    """Weights far below a block's resolution are met in the long run."""
+    weights = (1 / 3000, 1 - 1 / 3000 - 1 / 7000, 1 / 7000)
+    counts = order(2, weights).counts(21_000_000)
+    assert counts[0] == pytest.approx(7000, abs=4)
+    assert counts[2] == pytest.approx(3000, abs=4)
 
 
 def test_shares_of_20000_samples_of_the_real_feed(seven):
@@ -41,19 +65,50 @@ def test_shares_of_20000_samples_of_the_real_feed(seven):
 
 def test_source_of_a_sample_depends_on_seed_and_index_alone():
     around = range(SAMPLES_PER_BLOCK - 5, SAMPLES_PER_BLOCK + 5)
-    together = sources_of(3, around.start, len(around), WEIGHTS)
-    assert [source_of(3, index, WEIGHTS) for index in around] == together.tolist()
-    assert not np.array_equal(sources_of(3, 0, 1000, WEIGHTS), sources_of(4, 0, 1000, WEIGHTS))
+    together = sources_of(3, around.start, len(around))
+    assert [int(sources_of(3, index, 1)[0]) for index in around] == together.tolist()
+    assert not np.array_equal(sources_of(3, 0, 1000), sources_of(4, 0, 1000))
 
 
 def test_the_draw_never_changes():
     """A golden draw: another one would silently change every run that is resumed."""
-    assert sources_of(0, 0, 24, WEIGHTS).tolist() == GOLDEN
+    assert sources_of(0, 0, 24).tolist() == GOLDEN
+    assert order(0).counts(10**9).tolist() == GOLDEN_COUNTS
 
 
 def test_a_source_of_weight_zero_is_never_drawn():
     drawn = sources_of(0, 0, 50_000, (0.0, 0.5, 0.0, 0.5, 0.0))
     assert set(drawn.tolist()) == {1, 3}
+
+
+STAGES = MixtureOrder(
+    1,
+    (
+        WeightStage(0, WEIGHTS),
+        WeightStage(5000, (0.0, 0.0, 0.5, 0.5, 0.0, 0.0, 0.0)),
+        WeightStage(9000, WEIGHTS),
+    ),
+)
+
+
+def test_ordinals_count_the_samples_of_each_source_through_all_stages():
+    sources, ordinals = STAGES.draws(0, 12_000)
+    for index in range(7):
+        mine = ordinals[sources == index]
+        assert mine.tolist() == list(range(len(mine)))
+    for first in (0, 1, 1023, 1024, 4999, 5000, 7000, 8999, 9001):
+        part = STAGES.draws(first, 1500)
+        assert part[0].tolist() == sources[first : first + 1500].tolist()
+        assert part[1].tolist() == ordinals[first : first + 1500].tolist()
+        assert STAGES.counts(first).tolist() == np.bincount(sources[:first], minlength=7).tolist()
+
+
+def test_weights_change_exactly_where_a_stage_begins():
+    sources, _ = STAGES.draws(5000, 4000)
+    assert set(sources.tolist()) == {2, 3}
+    assert STAGES.shares(10_000) == pytest.approx(
+        [w * 0.6 + extra * 0.4 for w, extra in zip(WEIGHTS, STAGES.stages[1].weights, strict=True)]
+    )
 
 
 def test_no_sample_holds_two_sources(seven):
@@ -101,7 +156,7 @@ def test_files_of_one_document_each_are_dealt_to_all_streams(root):
 
 def every_text(source):
     for file in range(len(source.files)):
-        yield from (record.text for record in source.read(file, Selection()))
+        yield from (record.text for record in source.read(Unit(file)))
 
 
 def test_epochs_and_seeds_are_shuffled_differently(seven):

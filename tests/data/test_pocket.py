@@ -13,7 +13,7 @@ from bitnet.data.pocket.cache import build_file, build_folder, cache_folder, env
 from bitnet.data.pocket.docstrings import docstrings_of
 from bitnet.data.pocket.installation import project_pages
 from bitnet.data.pocket.prose import chapters_of, clean_prose
-from bitnet.data.records import Selection
+from bitnet.data.records import Unit
 from tests.data.corpora import LLAMA, batches, module_of
 
 MEGABYTES = 0.35
@@ -30,7 +30,7 @@ def pocket(tmp_path_factory):
 
 def rows_of(corpus, name):
     source = corpus.open()[name]
-    return [record.text for record in source.read(0, Selection())]
+    return [record.text for record in source.read(Unit(0))]
 
 
 def test_it_has_the_seven_subsets_with_enough_in_each(pocket):

@@ -8,7 +8,7 @@ import torch
 import torch.distributed
 import torch.multiprocessing
 
-from bitnet.data import DataError, LocalCorpus
+from bitnet.data import DataError, LocalCorpus, streamed
 from bitnet.data import module as module_file
 from bitnet.data.ledger import CursorLedger
 from tests.data.corpora import LLAMA, batches, documents, module_of, same, write
@@ -46,7 +46,7 @@ def test_workers_do_not_change_the_samples(seven, reference, workers):
 
 
 def on_ranks(monkeypatch, rank, world):
-    monkeypatch.setattr(module_file, "_rank_and_world", lambda: (rank, world))
+    monkeypatch.setattr(module_file, "rank_and_world", lambda: (rank, world))
 
 
 @pytest.mark.parametrize("world", [2, 4])
@@ -142,7 +142,7 @@ def test_resume_on_another_number_of_ranks(seven, reference, monkeypatch, before
     states = []
     for rank in range(before):
         on_ranks(monkeypatch, rank, before)
-        monkeypatch.setattr(module_file, "_gather", lambda cursors: cursors)
+        monkeypatch.setattr(streamed, "gathered", lambda cursors: [cursors])
         states.append(stopped(module_of(seven, LLAMA), 40 // before))
     merged = states[0]
     merged["cursors"] = {k: at for state in states for k, at in state["cursors"].items()}
@@ -288,11 +288,9 @@ def test_a_loader_has_no_length(seven):
 
 def test_the_ledger_forgets_only_what_is_too_old(seven):
     module = module_of(seven, LLAMA)
-    loader = module.train_dataloader()
     small = CursorLedger(0, {}, capacity=5)
-    loader._ledger = small
-    for _ in zip(range(20), loader, strict=False):
-        pass
+    module.feed()._ledger = small
+    batches(module, 20)
     assert small.at(20) != small.at(15)
     with pytest.raises(DataError, match="14 is outside of the batches 15 to 20"):
         small.at(14)

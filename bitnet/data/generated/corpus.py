@@ -7,17 +7,19 @@ number, streams, workers, held-out documents and exact resume work as they do fo
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from dataclasses import dataclass
 
 from bitnet.data.corpus import CorpusSpec
 from bitnet.data.errors import describe_unknown
 from bitnet.data.generated.tasks import TASKS
 from bitnet.data.keyed import keyed_bits
-from bitnet.data.records import Record, Selection
+from bitnet.data.records import Record, Selection, Unit
 from bitnet.data.sources import Source, StoredFile
 
 log = logging.getLogger(__name__)
+
+_EVERYTHING = Selection()
 
 
 @dataclass
@@ -47,7 +49,7 @@ class GeneratedCorpus(CorpusSpec):
                 found.append(f"{field}: {getattr(self, field)} must be at least 1")
         return found
 
-    def open(self) -> dict[str, Source]:
+    def open(self, names: Collection[str] | None = None) -> dict[str, Source]:
         """The one source; nothing is computed before it is read."""
         task = TASKS[self.task]
         log.info("%s: no model can go below %.4f nats a character", self.task, task.floor)
@@ -71,13 +73,21 @@ class GeneratedSource(Source):
     documents: int = 0
     records_per_document: int = 0
 
-    def read(self, file: int, selection: Selection) -> Iterator[Record]:
+    def read(self, unit: Unit, selection: Selection = _EVERYTHING) -> Iterator[Record]:
         """Yield the selected documents."""
-        size = self.files[file].size
+        size = self.files[unit.file].size
         for number in range(selection.first, self.documents):
             if selection.wants(number):
                 consumed = size * (number + 1) // self.documents
                 yield Record(number, self.document(number), "", consumed)
+
+    def units(self, range_bytes: int) -> tuple[Unit, ...]:
+        """The one file, whole: nothing is stored that could be cut."""
+        return (Unit(0),)
+
+    def shares(self, unit: Unit) -> bool:
+        """No: computing a document costs nothing but for those who want it."""
+        return False
 
     def document(self, number: int) -> str:
         """The text of document ``number``."""

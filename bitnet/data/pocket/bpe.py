@@ -7,7 +7,7 @@ from pathlib import Path
 
 from tokenizers import Tokenizer, decoders, models, pre_tokenizers, trainers
 
-from bitnet.data.records import Selection
+from bitnet.data.records import Unit
 from bitnet.data.sources import Source, StoredFile
 
 VOCABULARY = 4096
@@ -35,7 +35,7 @@ def _texts(folder: Path, subsets: Sequence[str]) -> Iterator[str]:
         path = folder / f"{name}.jsonl.zst"
         source = Source(name, (StoredFile(path.name, str(path)),))
         size = 0
-        for record in source.read(0, Selection()):
+        for record in source.read(Unit(0)):
             if record.text is None or size >= _BYTES_PER_SUBSET:
                 break
             size += len(record.text)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import logging
+from collections.abc import Collection
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
@@ -42,7 +43,7 @@ class PocketCorpus(CorpusSpec):
             return [f"megabytes_per_subset: {self.megabytes_per_subset} is not positive"]
         return []
 
-    def open(self) -> dict[str, Source]:
+    def open(self, names: Collection[str] | None = None) -> dict[str, Source]:
         """Harvest if that has not been done in this environment, and return the sources."""
         folder = _harvested(self.cache_dir, self.megabytes_per_subset)
         manifest = _manifest(folder)

@@ -84,6 +84,11 @@ def _new_frame() -> zstandard.ZstdDecompressionObj:
     return zstandard.ZstdDecompressor(max_window_size=_LARGEST_WINDOW).decompressobj()
 
 
+def is_plain(name: str) -> bool:
+    """Whether a file of this name is stored as it is read."""
+    return not name.endswith((".zst", ".gz"))
+
+
 def decompressed(raw: BinaryIO, name: str) -> BinaryIO:
     """The bytes stored in a file, decompressed according to the end of its name."""
     if name.endswith(".zst"):

@@ -1,7 +1,8 @@
 """Reads files that hold one JSON object a line, plain or compressed.
 
 Each line is parsed by itself and only its text is kept, so metadata whose type changes from line to
-line (timestamps that are sometimes empty, scores that are sometimes integers) is harmless.
+line (timestamps that are sometimes empty, scores that are sometimes integers) is harmless. A file
+that is stored plain can be read from any byte on, so many readers can share one large file.
 """
 
 from __future__ import annotations
@@ -11,32 +12,114 @@ from collections.abc import Iterator
 from typing import BinaryIO
 
 from bitnet.data.errors import describe_unknown
-from bitnet.data.readers.decompress import decompressed, stored_bytes_checked
-from bitnet.data.records import Record, Selection
+from bitnet.data.readers.decompress import decompressed, is_plain, stored_bytes_checked
+from bitnet.data.readers.fields import field_at
+from bitnet.data.readers.long_line import long_line_texts
+from bitnet.data.records import Query, RawRecord, Record, Where
+
+LINE_BYTES = 1 << 21
+"""Longer lines are read in parts, so that no document needs more memory than this."""
+
+Found = tuple[str | None, str]
+"""The text of a record, or None and the reason why there is none."""
+
+Part = tuple[str | None, str, bool]
+"""The same of a part of a record, and whether it is the last."""
 
 
-def read_json_lines(
-    raw: BinaryIO, name: str, text_field: str, selection: Selection
-) -> Iterator[Record]:
-    """Yield the selected lines of `raw`; lines that are not selected are not parsed.
+def read_json_lines(raw: BinaryIO, name: str, query: Query) -> Iterator[Record]:
+    """Yield the lines of `raw` that are asked for; the others are not parsed.
 
     Args:
         raw: the stored file, opened for reading bytes.
         name: the file's name; its end tells the compression.
-        text_field: key of the document's text.
-        selection: which lines to yield.
+        query: what to yield.
     """
     with stored_bytes_checked(raw, name):
-        for number, line in enumerate(decompressed(raw, name)):
-            if selection.wants(number):
-                text, problem = text_of(line, text_field)
-                yield Record(number, text, problem, raw.tell())
+        number, begins = _go_to_start(raw, query), raw.tell()
+        lines, plain = decompressed(raw, name), is_plain(name)
+        end = query.unit.end
+        while (end is None or begins < end) and (line := lines.readline(LINE_BYTES)):
+            whole = len(line) < LINE_BYTES or line.endswith(b"\n")
+            begins *= plain
+            if query.selection.wants(number):
+                parts = [_parsed(line, query)] if whole else _long(line, lines, query)
+                for part, found in enumerate(parts):
+                    if found is not None:
+                        text, problem, last = found
+                        yield Record(number, text, problem, raw.tell(), begins, plain, part, last)
+            elif not whole:
+                _skip_line(lines)
+            number += 1
+            begins = raw.tell()
 
 
-def text_of(line: bytes, text_field: str) -> tuple[str | None, str]:
+def raw_lines(raw: BinaryIO, name: str) -> Iterator[RawRecord]:
+    """Yield all lines of `raw` unparsed; the rest of a long one is passed over."""
+    with stored_bytes_checked(raw, name):
+        lines, number = decompressed(raw, name), 0
+        while line := lines.readline(LINE_BYTES):
+            whole = len(line) < LINE_BYTES or line.endswith(b"\n")
+            if not whole:
+                _skip_line(lines)
+            yield RawRecord(number, line, whole, raw.tell())
+            number += 1
+
+
+def parse_line(line: RawRecord, query: Query) -> Record | None:
+    """The record of a whole line, or None if `where` leaves it out."""
+    found = text_of(line.content, query.text_field, query.where)
+    return None if found is None else Record(line.number, *found, line.consumed)
+
+
+def _go_to_start(raw: BinaryIO, query: Query) -> int:
+    """Seek to the first record that may be wanted; returns its number."""
+    if query.selection.byte:
+        raw.seek(query.selection.byte)
+        return query.selection.first
+    if query.unit.start:
+        raw.seek(query.unit.start - 1)  # a line that begins exactly at the start is ours
+        _skip_line(raw)
+    return 0
+
+
+def _skip_line(lines: BinaryIO) -> None:
+    """Read on to the beginning of the next line."""
+    while (line := lines.readline(LINE_BYTES)) and not line.endswith(b"\n"):
+        pass
+
+
+def _long(head: bytes, lines: BinaryIO, query: Query) -> Iterator[Part | None]:
+    """Parts of the text of a long line.
+
+    Which subset a line belongs to may stand behind its text, so with a `where` it is read whole.
+    """
+    if query.where is None:
+        yield from long_line_texts(head, lines, query.text_field)
+        return
+    pieces = [head]
+    while not pieces[-1].endswith(b"\n") and (piece := lines.readline(LINE_BYTES)):
+        pieces.append(piece)
+    found = _parsed(b"".join(pieces), query)
+    if found is None or found[0] is None:
+        yield found
+        return
+    text = found[0]
+    starts = range(0, len(text), LINE_BYTES // 2)
+    for start in starts:
+        yield text[start : start + LINE_BYTES // 2], "", start == starts[-1]
+
+
+def _parsed(line: bytes, query: Query) -> Part | None:
+    """Text, problem and "last" of a whole line; None if `where` leaves it out."""
+    found = text_of(line, query.text_field, query.where)
+    return None if found is None else (*found, True)
+
+
+def text_of(line: bytes, text_field: str, where: Where | None = None) -> Found | None:
     """The text in one JSON line, or None and the reason why there is none.
 
-    A blank line counts as an empty document.
+    A blank line counts as an empty document. A record that `where` leaves out is nothing at all.
     """
     if line.isspace():
         return "", ""
@@ -48,9 +131,20 @@ def text_of(line: bytes, text_field: str) -> tuple[str | None, str]:
         return None, f"broken JSON ({error})"
     if not isinstance(fields, dict):
         return None, f"a JSON {type(fields).__name__}, not an object"
-    if text_field not in fields:
+    return text_in(fields, text_field, where)
+
+
+def text_in(fields: dict[str, object], text_field: str, where: Where | None) -> Found | None:
+    """The text in a record that is already parsed, like `text_of`."""
+    if where is not None:
+        present, value = field_at(fields, where.path)
+        if not present:
+            return None, f"the subset field {describe_unknown(where.path, fields)}"
+        if value != where.value:
+            return None
+    present, text = field_at(fields, text_field)
+    if not present:
         return None, f"the text field {describe_unknown(text_field, fields)}"
-    text = fields[text_field]
     if not isinstance(text, str):
         return None, f"field '{text_field}' holds a {type(text).__name__}, not a string"
     return text, ""

@@ -1,12 +1,14 @@
-"""Reads parquet files, of which only the column with the text is ever decoded."""
+"""Reads parquet files, of which only the columns that matter are ever decoded."""
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, BinaryIO
 
 from bitnet.data.errors import DataError, describe_unknown
-from bitnet.data.records import Record, Selection
+from bitnet.data.readers.json_lines import text_in
+from bitnet.data.records import Query, Record
 
 if TYPE_CHECKING:
     import pyarrow.parquet as pq
@@ -15,40 +17,43 @@ _ROWS_AT_ONCE = 64
 """Few, because a row may be a whole book."""
 
 
-def read_parquet(
-    raw: BinaryIO, name: str, text_field: str, selection: Selection
-) -> Iterator[Record]:
-    """Yield the selected rows of a parquet file; row groups before the first one are skipped."""
+def read_parquet(raw: BinaryIO, name: str, query: Query) -> Iterator[Record]:
+    """Yield the rows of a parquet file that are asked for; earlier row groups are skipped."""
     import pyarrow as pa  # slow to import, and most corpora need none of it
     import pyarrow.parquet as pq
 
+    size = raw.seek(0, os.SEEK_END)
+    raw.seek(0)
     try:
         table = pq.ParquetFile(raw)
-        if text_field not in table.schema_arrow.names:
-            fields = table.schema_arrow.names
-            raise DataError(f"{name}: the text field {describe_unknown(text_field, fields)}")
-        yield from _rows(table, text_field, selection)
+        yield from _rows(table, _columns(table, name, query), query, size)
     except (pa.ArrowException, OSError) as error:
         reason = str(error).splitlines()[0] if str(error) else type(error).__name__
         raise DataError(f"{name}: unreadable parquet file ({reason})") from error
 
 
-def _rows(table: pq.ParquetFile, text_field: str, selection: Selection) -> Iterator[Record]:
-    number = 0
+def _columns(table: pq.ParquetFile, name: str, query: Query) -> list[str]:
+    """The columns that hold the text and the name of the subset."""
+    names = table.schema_arrow.names
+    needed = {"text": query.text_field} | ({"subset": query.where.path} if query.where else {})
+    for role, path in needed.items():
+        if path.partition(".")[0] not in names:
+            raise DataError(f"{name}: the {role} field {describe_unknown(path, names)}")
+    return sorted({path.partition(".")[0] for path in needed.values()})
+
+
+def _rows(table: pq.ParquetFile, columns: list[str], query: Query, size: int) -> Iterator[Record]:
+    """Rows, each with its share of the `size` bytes of the file as what has been read of it."""
+    number, selection, total = 0, query.selection, table.metadata.num_rows
     for group in range(table.num_row_groups):
-        size = table.metadata.row_group(group).num_rows
-        if number + size <= selection.first:
-            number += size
+        rows_inside = table.metadata.row_group(group).num_rows
+        if not selection.wants_any(number, number + rows_inside):
+            number += rows_inside
             continue
-        for rows in table.iter_batches(_ROWS_AT_ONCE, row_groups=[group], columns=[text_field]):
-            for scalar in rows.column(0):
+        for rows in table.iter_batches(_ROWS_AT_ONCE, row_groups=[group], columns=columns):
+            for row in rows.to_pylist():
                 if selection.wants(number):
-                    yield _record(number, scalar.as_py(), text_field)
+                    found = text_in(row, query.text_field, query.where)
+                    if found is not None:
+                        yield Record(number, *found, size * (number + 1) // total)
                 number += 1
-
-
-def _record(number: int, text: object, text_field: str) -> Record:
-    if isinstance(text, str):
-        return Record(number, text, "", 0)
-    problem = f"field '{text_field}' holds a {type(text).__name__}, not a string"
-    return Record(number, None, problem, 0)

@@ -5,6 +5,7 @@ the checkpointer, so a checkpoint never stands ahead of the metrics file.
 """
 
 from bitnet.training.callbacks.checkpointer import Checkpointer
+from bitnet.training.callbacks.data_guard import DataGuard
 from bitnet.training.callbacks.heartbeat import HeartbeatWriter
 from bitnet.training.callbacks.metrics_writer import MetricsWriter
 from bitnet.training.callbacks.progress import Progress
@@ -16,6 +17,7 @@ from bitnet.training.callbacks.throughput import Throughput
 
 __all__ = [
     "Checkpointer",
+    "DataGuard",
     "Generate",
     "HeartbeatWriter",
     "MetricsWriter",

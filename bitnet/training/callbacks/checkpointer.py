@@ -15,7 +15,7 @@ from typing import Any
 from lightning import LightningModule, Trainer
 from lightning.pytorch.callbacks import Checkpoint
 
-from bitnet.training.errors import CheckpointError
+from bitnet.training.errors import CheckpointError, FeedStopped
 from bitnet.training.module import PretrainingModule
 from bitnet.training.step_callback import StepCallback
 
@@ -70,7 +70,7 @@ class Checkpointer(StepCallback, Checkpoint):
         step = trainer.global_step
         if isinstance(exception, CheckpointError) or step in (0, self._saved_step):
             return
-        if trainer.world_size > 1:
+        if trainer.world_size > 1 and not isinstance(exception, FeedStopped):
             _log.warning("no checkpoint on this exception: other ranks may not take part in one")
         elif self._stepping:
             _log.warning("no checkpoint on this exception: it came inside an optimizer step")
