@@ -15,9 +15,12 @@ VERBS = {
     "generate": "complete a prompt with a trained model",
     "plan": "parameters, memory, time and money of a run, before it starts",
     "status": "how far a run is, its last losses and the time left",
-    "data": "inspect: what a mix really holds, source by source",
-    "bench": "train_step: time and memory of BitNet against its dense twin",
+    "prepare": "tokenise a corpus once into shards that are trained from at memory speed",
+    "data": "list, inspect, at, verify, score: corpora, and what a run saw of them",
+    "bench": "train_step, data: time and memory against the dense twin and other feeds",
 }
+
+WITH_HELP = ("train", "eval", "generate", "prepare", "data", "plan")
 
 _USAGE = """bitnet <verb> [key=value ...]
 
@@ -44,7 +47,9 @@ def main(arguments: list[str] | None = None) -> int:
         print(_usage())
         return 0
     verb, rest = arguments[0], arguments[1:]
-    if verb in ("train", "eval", "generate", "data", "plan") and {"-h", "--help"} & set(rest):
+    if verb in ("train", "eval", "generate", "data", "prepare", "plan") and {"-h", "--help"} & set(
+        rest
+    ):
         from bitnet.commands.help import show_help
 
         show_help(verb)

@@ -35,7 +35,11 @@ BELOW_CONFIG = "quant data nn runs training inference evaluation export planning
 HYDRA = "hydra omegaconf"
 ROOMS = {
     "quant": room("", "torch"),
-    "data": room("", "datasets huggingface_hub numpy pyarrow tokenizers torch zstandard"),
+    "data": room(
+        "",
+        "datasets fsspec httpx huggingface_hub numpy py3langid pyarrow rensa tokenizers torch "
+        "zstandard",
+    ),
     "nn": room("quant", "torch"),
     "runs": room("", "matplotlib rich yaml"),
     "training": room("nn data runs", banned=f"{HYDRA} optuna"),

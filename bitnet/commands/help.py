@@ -10,9 +10,20 @@ from pathlib import Path
 
 from bitnet.config.paths import config_home
 
-_VERB_FILES = {"train": "train", "eval": "eval", "generate": "generate", "data": "train"}
+_VERB_FILES = {name: name for name in ("train", "eval", "generate", "prepare")}
 _NOT_GROUPS = ("hydra", "common")
 
+
+_DATA = """\
+bitnet data: corpora, and what a run saw of them.
+
+  bitnet data list [NAME]              the corpora of configs/data; NAME: one in full
+  bitnet data inspect [overrides]      what the corpus and the mix of a run really hold
+  bitnet data at RUN_DIR step=N        the documents of an optimizer step (samples=, characters=)
+  bitnet data verify DIR               every checksum of a prepared folder
+  bitnet data score data=... output=DIR scorer.model=MODEL    Ask-LLM scores of documents
+
+docs/data.md, docs/prepared.md and docs/quality.md say more."""
 
 _PLAN = """\
 bitnet plan: parameters, memory, time, money and disk of a run, before it starts.
@@ -31,8 +42,8 @@ flags: --config-dir DIR further group files"""
 
 def show_help(verb: str) -> None:
     """Print the help of a verb that takes overrides."""
-    if verb == "plan":
-        print(_plan_help())
+    if verb in ("plan", "data"):
+        print(_plan_help() if verb == "plan" else _DATA)
         return
     home = config_home()
     name = _VERB_FILES[verb]

@@ -1,153 +1,139 @@
 """``bitnet data inspect``: what a mix really holds, before anything is trained on it.
 
-Every record is read and counted; tokens are counted on the first megabytes of each source and
-scaled by bytes (marked ≈) unless the source is smaller than that. The realised share comes from the
-very function that deals samples to sources in training.
+Sources that are at hand and small are read whole, of others the beginning. Tokens are counted on
+the first megabytes of each source and scaled (marked ≈) unless the source is smaller than that. The
+realised share comes from the very order that deals samples to sources in training.
 """
 
 from __future__ import annotations
 
 import textwrap
-from collections import Counter
-from dataclasses import dataclass
+from collections.abc import Mapping
 
 from rich.console import Console
 from rich.table import Table
 
 from bitnet.commands.build import mix_of
+from bitnet.commands.corpus_sheet import print_head, print_notes
+from bitnet.commands.source_contents import Contents, read_source
 from bitnet.config import ConfigError, TrainConfig, validate
-from bitnet.data import DataError, Source, Tokenizer, load_tokenizer, weights_problems
-from bitnet.data.records import Record, Selection
-from bitnet.data.sampler import source_of
+from bitnet.data import DataError, Source, load_tokenizer, resolved, weights_problems
+from bitnet.data.mix import order_of
+from bitnet.data.seen_fields import compare_fields, first_records
 from bitnet.training.display import short
 
-_TOKENISED_BYTES = 4_000_000
-_BATCH_BYTES = 200_000
-_DEALT_SAMPLES = 20_000
 _EXCERPT_CHARACTERS = 240
 
 
-@dataclass
-class Contents:
-    """What one source holds.
-
-    Attributes:
-        documents: usable records.
-        broken: records that cannot be used, the first of them explained in ``fault``.
-        empty: records without text.
-        bytes: UTF-8 bytes of text.
-        tokens: counted, or scaled from a part if not ``exact``.
-        excerpt: the beginning of the first document.
-    """
-
-    documents: int = 0
-    broken: int = 0
-    empty: int = 0
-    bytes: int = 0
-    tokens: float = 0.0
-    exact: bool = True
-    fault: str = ""
-    excerpt: str = ""
-
-
 def inspect(config: TrainConfig) -> dict[str, Contents]:
-    """Read every source of the mix, print what is there and return it.
+    """Read every source of the mix or its beginning, print what is there and return it.
 
     Raises:
         ConfigError: the mix does not fit the corpus.
+        DataError: the corpus cannot be opened.
     """
     validate(config)
     tokenizer = load_tokenizer(config.tokenizer)
-    sources = config.data.open()
-    problems = weights_problems(config.mix, sources)
+    sources = config.data.open(config.mix.names or None)
+    sizes = {name: config.data.size_of(source) for name, source in sources.items()}
+    config.mix = resolved(config.mix, sizes)
+    problems = weights_problems(config.mix.weights, sources)
     if problems:
         raise ConfigError("\n".join(f"mix: {line}" for line in problems))
-    mix = mix_of(config)
-    contents = {name: read_source(sources[name], tokenizer) for name in mix}
-    weights = tuple(mix.values())
-    drawn = Counter(source_of(config.seed, i, weights) for i in range(_DEALT_SAMPLES))
-    console = Console()
-    console.print(_table(config, contents, drawn))
+    console = Console(highlight=False)
+    print_head(console, config.data, {})
+    print_notes(console, config.data)
+    contents = {name: read_source(sources[name], tokenizer) for name in mix_of(config)}
+    console.print()
+    console.print(_table(config, contents, sources))
+    for line in _reservations(contents):
+        console.print(line, style="dim", markup=False)
     for name, found in contents.items():
-        excerpt = " ".join(found.excerpt[:_EXCERPT_CHARACTERS].split())
-        console.print(f"[bold]{name}[/]", highlight=False)
-        console.print(textwrap.indent(excerpt, "  "), highlight=False, markup=False)
-        if found.fault:
-            console.print(f"  first unusable record: {found.fault}", markup=False)
+        _print_source(console, config, sources[name], found)
     return contents
 
 
-def read_source(source: Source, tokenizer: Tokenizer) -> Contents:
-    """Count everything in ``source``; a damaged file ends its own counting."""
-    found, counter = Contents(), _TokenCounter(tokenizer)
-    for file in range(len(source.files)):
-        try:
-            for record in source.read(file, Selection()):
-                place = source.place(file, record.number)
-                _add(found, counter, record, place)
-        except DataError as error:
-            found.fault = found.fault or str(error)
-    counter.flush()
-    found.exact = counter.bytes == found.bytes
-    found.tokens = counter.tokens * found.bytes / counter.bytes if counter.bytes else 0.0
-    return found
+def _print_source(console: Console, config: TrainConfig, source: Source, found: Contents) -> None:
+    """Files, fields and the beginning of one source."""
+    size = f", {short(source.size)}B stored" if source.size else ""
+    console.print(f"\n[bold]{source.name}[/]  {len(source.files):,} file(s){size}")
+    for line in _field_lines(source, config.data.fields):
+        console.print(f"  {line}", markup=False)
+    excerpt = " ".join(found.excerpt[:_EXCERPT_CHARACTERS].split())
+    width = min(console.width, 100) - 2
+    console.print(textwrap.indent(textwrap.fill(excerpt, width), "  "), style="dim", markup=False)
+    if found.fault:
+        console.print(f"  first unusable record: {found.fault}", style="red", markup=False)
 
 
-def _add(found: Contents, counter: _TokenCounter, record: Record, place: str) -> None:
-    if record.text is None:
-        found.broken += 1
-        found.fault = found.fault or f"{place}: {record.problem}"
-    elif not record.text.strip():
-        found.empty += 1
-    else:
-        found.documents += 1
-        found.excerpt = found.excerpt or record.text
-        found.bytes += counter.add(record.text)
+def _field_lines(source: Source, stated: Mapping[str, str]) -> list[str]:
+    """The fields of the first records beside those that the corpus states."""
+    try:
+        records = first_records(source)
+    except DataError:
+        return []  # reading the source has said so
+    if not records:
+        return []
+    seen, absent, more = compare_fields(records, list(stated))
+    lines = [f"fields: {', '.join(seen)}"]
+    if stated and absent:
+        lines.append(f"stated, but not in the first records: {', '.join(absent)}")
+    if stated and more:
+        lines.append(f"not stated: {', '.join(more)}")
+    return lines
 
 
-class _TokenCounter:
-    """Counts tokens of the first megabytes it is given, in batches."""
-
-    def __init__(self, tokenizer: Tokenizer) -> None:
-        self.tokenizer = tokenizer
-        self.tokens = self.bytes = self._held = 0
-        self._texts: list[str] = []
-
-    def add(self, text: str) -> int:
-        """Take a document; its size in bytes."""
-        size = len(text.encode("utf-8", "surrogatepass"))
-        if self.bytes + self._held < _TOKENISED_BYTES:
-            self._texts.append(text)
-            self._held += size
-            if self._held >= _BATCH_BYTES:
-                self.flush()
-        return size
-
-    def flush(self) -> None:
-        """Tokenise what is held; a document also costs its EOS."""
-        self.tokens += sum(len(ids) + 1 for ids in self.tokenizer.encode_batch(self._texts))
-        self.bytes += self._held
-        self._texts, self._held = [], 0
+def _reservations(contents: Mapping[str, Contents]) -> list[str]:
+    """What the numbers leave out."""
+    parts = [name for name, found in contents.items() if not found.whole]
+    lines = []
+    if parts:
+        read = max(contents[name].bytes for name in parts)
+        lines.append(f"Only the beginning was read, {short(read)}B of text at most: {_list(parts)}")
+        lines.append("Of these, tokens are published ones, or scaled by stored bytes (-: unknown).")
+    if any(found.whole and not found.exact for found in contents.values()):
+        lines.append("≈ counted on the first megabytes and scaled by text.")
+    return lines
 
 
-def _table(config: TrainConfig, contents: dict[str, Contents], drawn: Counter[int]) -> Table:
-    title = f"{config.data.name} with tokenizer {config.tokenizer}"
-    table = Table("source", title=title, title_justify="left")
-    epochs = f"epochs in {short(config.budget.tokens)}"
-    for column in ("documents", "text", "tokens", "weight", "realised", epochs, "unusable"):
+def _list(names: list[str]) -> str:
+    return ", ".join(names)
+
+
+def _table(
+    config: TrainConfig, contents: Mapping[str, Contents], sources: Mapping[str, Source]
+) -> Table:
+    table = Table("source", title=f"Tokenizer {config.tokenizer}", title_justify="left", box=None)
+    passes = f"passes in {short(config.budget.tokens)}"
+    for column in ("documents", "text", "tokens", "weight", "realised", passes, "unusable"):
         table.add_column(column, justify="right")
-    total = max(1, sum(drawn.values()))
-    for index, (name, found) in enumerate(contents.items()):
-        weight = config.mix[name]
-        passes = weight * config.budget.tokens / found.tokens if found.tokens else float("inf")
+    order = order_of(config.mix, config.seed, config.batch.sequence_length)
+    samples = max(1, config.budget.tokens // config.batch.sequence_length)
+    realised = dict(zip(config.mix.names, order.counts(samples), strict=True))
+    for name, weight in mix_of(config).items():
+        found = contents[name]
+        tokens = _all_tokens(config, sources[name], found)
+        more = "" if found.whole else "+"
         table.add_row(
             name,
-            f"{found.documents:,}",
-            f"{short(found.bytes)}B",
-            f"{'' if found.exact else '≈'}{short(found.tokens)}",
+            f"{found.documents:,}{more}",
+            f"{short(found.bytes)}B{more}",
+            f"{'' if found.exact else '≈'}{short(tokens)}" if tokens else "-",
             f"{weight:.2%}",
-            f"{drawn[index] / total:.2%}",
-            f"{passes:.3g}",
+            f"{realised[name] / samples:.2%}",
+            f"{weight * config.budget.tokens / tokens:.3g}" if tokens else "-",
             f"{found.broken + found.empty:,}",
         )
     return table
+
+
+def _all_tokens(config: TrainConfig, source: Source, found: Contents) -> float:
+    """Tokens of a whole source: counted, published, or scaled by stored bytes; 0 if unknown."""
+    if found.whole:
+        return found.tokens
+    published = config.data.published_tokens.get(source.name)
+    if published:
+        return published
+    if source.where is None and found.read and found.stored:
+        return found.tokens * found.stored / found.read
+    return 0.0

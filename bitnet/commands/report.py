@@ -25,13 +25,13 @@ def print_header(
     peak: Peak,
 ) -> None:
     """Model, data, budget and place, in a few lines."""
-    counts, plan = net.parameter_counts(), step_plan(config)
+    counts, plan, sources = net.parameter_counts(), step_plan(config), len(config.mix.names)
     ternary = f", {short(counts['ternary'])} of them ternary" if counts["ternary"] else ""
     batch = f"{config.batch.size} x {config.batch.sequence_length} tokens a step"
     compiled = "compiled (the first step takes a while)" if config.compile == "always" else "eager"
     lines = {
         "model": f"{config.name}: {short(counts['total'])} parameters{ternary}",
-        "data": f"{config.data.name}, {len(config.mix.names)} sources, tokenizer {config.tokenizer}",
+        "data": f"{config.data.name}, {sources} sources, tokenizer {config.tokenizer}",
         "budget": f"{short(plan.total_tokens)} tokens = {plan.steps:,} steps of {batch}",
         "compute": f"{config.trainer.accelerator}, {config.precision.compute}, {compiled}",
         "run": str(run.path),

@@ -80,13 +80,14 @@ def _foreign_keys(node: DictConfig, path: str = "", skip: tuple[str, ...] = ()) 
     typed = isinstance(kind, type) and is_dataclass(kind)
     valid = [each.name for each in fields(kind)] if is_dataclass(kind) else []
     found = []
-    for key in (str(each) for each in node if each not in skip):
+    # A dict may have keys that are numbers.
+    for key, own in {str(each): each for each in node if each not in skip}.items():
         name = f"{path}{key}"
         if typed and key not in valid:
             hint = nearest(key, valid)
             found.append(f"{name}: there is no such key{hint} (valid: {', '.join(valid)})")
-        elif not OmegaConf.is_missing(node, key) and isinstance(node._get_node(key), DictConfig):
-            found += _foreign_keys(node[key], f"{name}.") if node[key] is not None else []
+        elif not OmegaConf.is_missing(node, own) and isinstance(node._get_node(own), DictConfig):
+            found += _foreign_keys(node[own], f"{name}.") if node[own] is not None else []
     return found
 
 

@@ -143,9 +143,7 @@ def config_id(config: TrainConfig) -> str:
     plain = OmegaConf.to_container(node, resolve=True)
     assert isinstance(plain, dict)
     leaves = {
-        key: value
-        for key, value in _leaves("", plain).items()
-        if not _lies_in(key, _INCIDENTAL)
+        key: value for key, value in _leaves("", plain).items() if not _lies_in(key, _INCIDENTAL)
     }
     return hashlib.sha256(json.dumps(leaves, sort_keys=True).encode()).hexdigest()[:12]
 

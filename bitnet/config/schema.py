@@ -14,11 +14,14 @@ from bitnet.data import (
     CorpusSpec,
     GeneratedCorpus,
     HubCorpus,
+    ListedCorpus,
     LocalCorpus,
+    MixSpec,
     PocketCorpus,
     StreamSpec,
     ValidationSpec,
 )
+from bitnet.data.prepared.corpus import PreparedCorpus
 from bitnet.inference import SamplingSpec
 from bitnet.nn import LinearSpec, ModelShape
 from bitnet.training.optimizers import AdamW, DecoupledAdamW, DecoupledLion, Muon, Optimizer
@@ -39,7 +42,9 @@ KINDS: dict[str, dict[str, type]] = {
         "pocket": PocketCorpus,
         "local": LocalCorpus,
         "hub": HubCorpus,
+        "listed": ListedCorpus,
         "generated": GeneratedCorpus,
+        "prepared": PreparedCorpus,
     },
     "optimizer": {
         "adamw": AdamW,
@@ -182,7 +187,7 @@ class TrainConfig:
     linear: LinearSpec = field(default_factory=LinearSpec)
     quantization: QuantizationWarmup = field(default_factory=QuantizationWarmup)
     data: CorpusSpec = MISSING
-    mix: dict[str, float] = field(default_factory=dict)
+    mix: MixSpec = field(default_factory=MixSpec)
     stream: StreamSpec = field(default_factory=StreamSpec)
     validation: Validation = field(default_factory=Validation)
     checkpoint: CheckpointCadence = field(default_factory=CheckpointCadence)

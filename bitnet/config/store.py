@@ -13,7 +13,9 @@ from hydra.core.config_store import ConfigStore
 from omegaconf import OmegaConf
 
 from bitnet.config.paths import config_home
+from bitnet.config.preparing import PrepareConfig
 from bitnet.config.schema import KINDS, EvalConfig, GenerateConfig, PlanConfig, TrainConfig
+from bitnet.config.scoring import ScoreConfig
 from bitnet.config.sweeping import PLUGINS
 
 _STAMP = "BITNET_STAMP"
@@ -22,6 +24,8 @@ _VERBS = {
     "plan": PlanConfig,
     "eval": EvalConfig,
     "generate": GenerateConfig,
+    "prepare": PrepareConfig,
+    "score": ScoreConfig,
 }
 
 

@@ -8,7 +8,7 @@ several ranks it travels as a batch of its own, so that all of them can stop at 
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import Any, Protocol, TypeVar
 
 import torch
@@ -63,7 +63,7 @@ class TrainLoader:
         first: int,
         workers: int,
         world: int,
-        unpack: Callable[[Any], Batch],
+        unpack: Callable[[Any], Iterable[Batch]],
     ) -> None:
         """Start at batch `first`.
 
@@ -72,7 +72,7 @@ class TrainLoader:
             first: number of the first batch of this rank.
             workers: worker processes; 0 reads in this one.
             world: number of ranks, which decides how an error of the data is told.
-            unpack: from what the feed yields to the batch of the training loop, in this process.
+            unpack: from an item of the feed to batches of the training loop, in this process.
         """
         self._feed = batches
         self._first = first
@@ -86,21 +86,36 @@ class TrainLoader:
         Raises:
             DataError: the data cannot be read on, and there is one rank.
         """
-        loader: DataLoader[Any] = DataLoader(
-            WorkerDataset(self._feed(), self._first),
-            batch_size=None,
-            num_workers=self._workers,
-            pin_memory=torch.cuda.is_available(),
-            worker_init_fn=_prepare_worker if self._workers else None,
-        )
         like: Batch = {}
-        for item in loader:
+        for item in self._items():
             if isinstance(item, DataError):
                 if self._world == 1:
                     raise item
                 yield from _failing(item, like)
-            like = self._unpack(item)
-            yield like
+            for like in self._unpack(item):
+                yield like
+
+    def _items(self) -> Iterator[Any]:
+        """What the feed yields, in order; without workers nothing stands in between."""
+        dataset, on_gpu = WorkerDataset(self._feed(), self._first), torch.cuda.is_available()
+        if not self._workers:
+            # Pinned memory makes the copy to the GPU asynchronous.
+            return (pinned(item) for item in dataset) if on_gpu else iter(dataset)
+        loader: DataLoader[Any] = DataLoader(
+            dataset,
+            batch_size=None,
+            num_workers=self._workers,
+            pin_memory=on_gpu,
+            worker_init_fn=_prepare_worker,
+        )
+        return iter(loader)
+
+
+def pinned(item: Any) -> Any:
+    """The same item with its tensors in page-locked memory, as a DataLoader would make it."""
+    if isinstance(item, Mapping):
+        return {name: pinned(value) for name, value in item.items()}
+    return item.pin_memory() if hasattr(item, "pin_memory") else item
 
 
 def _failing(error: DataError, like: Batch) -> Iterator[Batch]:

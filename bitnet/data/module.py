@@ -86,7 +86,9 @@ class MixtureModule(lightning.LightningDataModule):
 
     def prepare_data(self) -> None:
         """Build what is missing on this machine, once, before the other ranks look for it."""
-        if not isinstance(self._corpus, PreparedCorpus):
+        if isinstance(self._corpus, PreparedCorpus):
+            self._corpus.open_set()  # hashes what was changed since it was last hashed
+        else:
             self._corpus.open(self.mix.names or None)
 
     def setup(self, stage: str | None = None) -> None:

@@ -7,11 +7,12 @@ can go on with other ones of all three.
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from functools import partial
 from itertools import count
 from typing import Any
 
+import numpy as np
 import torch
+from numpy.typing import NDArray
 
 from bitnet.data.errors import DataError
 from bitnet.data.fingerprint import FEED_VERSION, Fingerprint
@@ -24,6 +25,10 @@ from bitnet.data.sampler import MixtureOrder
 from bitnet.data.sizes import Size
 from bitnet.data.specs import ValidationSpec
 from bitnet.data.validation import batches_of, wanted_tokens
+
+_BUNDLE_BYTES = 1 << 21
+
+Arrays = tuple[NDArray[np.int32], NDArray[np.uint8]]
 
 
 class PreparedMixture:
@@ -63,12 +68,22 @@ class PreparedMixture:
 
     def loader(self, trained: int) -> TrainLoader:
         """An endless loader that starts after `trained` batches of this rank."""
-        size, rank, world = self.micro_batch, self.rank, self.world
+        together = self._together() if self._workers else 1
 
-        def feed() -> Any:
-            return partial(_batches, self.feed, size, rank, world)
+        def feed() -> _Batches:
+            return _Batches(self.feed, trained, self.micro_batch, self.rank, self.world, together)
 
-        return TrainLoader(feed, trained, self._workers, self.world, _as_it_is)
+        return TrainLoader(feed, 0, self._workers, self.world, self._apart)
+
+    def _together(self) -> int:
+        """Batches that a worker sends at once."""
+        return max(1, _BUNDLE_BYTES // (self.micro_batch * (self._length + 1) * 4))
+
+    def _apart(self, bundle: Batch) -> Iterator[Batch]:
+        size = self.micro_batch
+        pairs = zip(bundle["tokens"].split(size), bundle["source"].split(size), strict=True)
+        for tokens, source in pairs:
+            yield {"tokens": tokens, "source": source}
 
     def validation(self, spec: ValidationSpec) -> list[Batch]:
         """The validation batches: the tokens that a stream of the same corpus holds out."""
@@ -131,14 +146,32 @@ class PreparedMixture:
         )
 
 
-def _as_it_is(batch: Batch) -> Batch:
-    return batch
+class _Batches:
+    """The batches of one rank in bundles: for workers, a message costs far more than a copy."""
+
+    def __init__(
+        self, feed: PreparedFeed, first: int, size: int, rank: int, world: int, together: int
+    ) -> None:
+        """Begin with batch `first` of the rank."""
+        self._feed = feed
+        self._first = first
+        self._size = size
+        self._rank = rank
+        self._world = world
+        self._together = together
+
+    def __call__(self, first: int, step: int) -> Iterator[Batch]:
+        """Bundles `first`, `first + step`, …, each of the batches that follow those before."""
+        for bundle in count(first, step):
+            begins = self._first + bundle * self._together
+            parts = [self._batch(begins + place) for place in range(self._together)]
+            tokens, source = parts[0] if len(parts) == 1 else _joined(parts)
+            yield {"tokens": torch.from_numpy(tokens), "source": torch.from_numpy(source)}
+
+    def _batch(self, number: int) -> Arrays:
+        return self._feed.batch((number * self._world + self._rank) * self._size, self._size)
 
 
-def _batches(
-    feed: PreparedFeed, size: int, rank: int, world: int, first: int, step: int
-) -> Iterator[Batch]:
-    """Batches `first`, `first + step`, … of a rank."""
-    for number in count(first, step):
-        tokens, source = feed.batch((number * world + rank) * size, size)
-        yield {"tokens": torch.from_numpy(tokens), "source": torch.from_numpy(source)}
+def _joined(parts: list[Arrays]) -> Arrays:
+    tokens, sources = zip(*parts, strict=True)
+    return np.concatenate(tokens), np.concatenate(sources)

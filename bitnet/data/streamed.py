@@ -114,9 +114,9 @@ class StreamedMixture:
         parts = gathered(self._ledger.at(trained))
         return {stream: at for part in parts for stream, at in part.items()}
 
-    def _unpack(self, batch: FedBatch) -> Batch:
+    def _unpack(self, batch: FedBatch) -> list[Batch]:
         self._ledger.record(batch)
-        return {"tokens": batch.tokens, "source": batch.source}
+        return [{"tokens": batch.tokens, "source": batch.source}]
 
 
 def _batches(plan: FeedPlan, cursors: StreamCursors, first: int, step: int) -> Iterator[FedBatch]:

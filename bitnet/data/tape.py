@@ -23,7 +23,9 @@ _TAPES_KEPT = 2
 class Tape:
     """A file that is read once, in groups of records."""
 
-    def __init__(self, source: Source, unit: Unit, group: int, modulus: int, mine: Collection[int]):
+    def __init__(
+        self, source: Source, unit: Unit, group: int, modulus: int, mine: Collection[int]
+    ) -> None:
         """Stand at the beginning of `unit`; groups with a remainder in `mine` are waited for."""
         self._source = source
         self._group = group

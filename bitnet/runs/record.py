@@ -28,6 +28,8 @@ FIELDS = {
     "versions": "of Python and packages",
     "machine": "host, processor, memory, accelerators",
     "data": "fingerprint of corpus, tokenizer and mix",
+    "data_notes": "what must be said about the corpus, such as a subset that stands in for another",
+    "data_expected": "passes over each source that the budget asks for, worked out beforehand",
     "data_read": "what each source really gave: samples, tokens, epochs, unusable records",
     "parameters": "counts of the model's parameters",
     "init_from": "whose weights it began with: {place, fresh_parameters}; null for random ones",

@@ -35,10 +35,9 @@ def tiny_overrides(corpus: Path, **values: object) -> list[str]:
     settings: dict[str, object] = {
         "data": "local",
         "data.root": corpus,
-        "~mix": "",
-        "+mix.web": 0.5,
-        "+mix.code": 0.3,
-        "+mix.books": 0.2,
+        "mix": "uniform",
+        "mix.rule": "weights",
+        "+mix.weights": "{web:0.5,code:0.3,books:0.2}",
         "tokenizer": "bytes",
         "debug": "tiny",
         "trainer": "cpu",

@@ -242,8 +242,8 @@ def test_a_full_disk_stops_the_run_and_keeps_the_last_checkpoint(
     ("more", "parts"),
     [
         ({"model.vocab_size": 100}, ["model.vocab_size: 100", "257"]),
-        ({"+mix.web": 0.6}, ["mix", "1.1"]),
-        ({"~mix": "", "+mix.web": 0.5, "+mix.coed": 0.3}, ["coed", "code"]),
+        ({"+mix.weights": "{web:0.6,code:0.3,books:0.2}"}, ["mix.weights", "1.1"]),
+        ({"+mix.weights": "{web:0.5,coed:0.3,books:0.2}"}, ["coed", "code"]),
         ({"data.root": "nowhere"}, ["data.root", "nowhere"]),
         ({"trainer.accelerator": "gqu"}, ["trainer.accelerator", "gqu"]),
         ({"tokenizer": "missing/tokenizer.json"}, ["missing/tokenizer.json"]),
@@ -257,8 +257,6 @@ def test_faults_are_lines_and_leave_no_run(
     parts: list[str],
 ) -> None:
     overrides = tiny_overrides(corpus, **more)
-    if "+mix.coed" in more:
-        overrides.remove("+mix.code=0.3")
     assert main(["train", *overrides, f"run_dir={run}"]) == 2
     message = capsys.readouterr().err
     for part in parts:

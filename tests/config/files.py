@@ -31,6 +31,8 @@ def composed(*overrides: str) -> TrainConfig:
     config = compose_config("train", list(overrides))
     if "root" in config.data and not config.data.root:
         config.data.root = "somewhere"
+    if "path" in config.data and not config.data.path:
+        config.data.path = "somewhere"
     found: TrainConfig = to_object(config)
     return found
 

@@ -8,6 +8,7 @@ import pytest
 from bitnet.commands.build import step_plan
 from bitnet.config import validate
 from bitnet.config.compose import expand_sweep, train_config
+from bitnet.data import resolved
 from tests.config.files import CONFIGS, EXPERIMENTS, JOBS, STUDIES, SWEEPS, choices, composed
 
 GROUPS = ("linear", "data", "mix", "optimizer", "schedule", "trainer", "precision")
@@ -77,12 +78,21 @@ def test_every_sweep_composes_before_anything_is_swept(sweep: str) -> None:
 
 @pytest.mark.parametrize("name", MIXES)
 def test_mixes_are_shares(name: str) -> None:
-    assert math.fsum(composed(f"mix={name}").mix.values()) == pytest.approx(1, abs=1e-12)
+    mix = composed(f"mix={name}").mix
+    if mix.rule != "weights":
+        mix = resolved(mix, {"a": 5.0, "b": 2.0})
+    for weights in (mix.weights, *(stage.weights for stage in mix.stages)):
+        assert math.fsum(weights.values()) == pytest.approx(1, abs=1e-12)
+
+
+def test_mosaics_mix_is_llamas_as_published() -> None:
+    assert composed("mix=mosaic").mix == composed("mix=llama").mix
 
 
 @pytest.mark.parametrize("left_out", choices(CONFIGS / "mix" / "llama_without"))
 def test_a_mix_without_a_source_keeps_the_other_proportions(left_out: str) -> None:
-    whole, rest = composed("mix=llama").mix, composed(f"mix=llama_without/{left_out}").mix
+    whole = composed("mix=llama").mix.weights
+    rest = composed(f"mix=llama_without/{left_out}").mix.weights
     assert rest.keys() == whole.keys() and rest[left_out] == 0
     for name in whole.keys() - {left_out}:
         assert rest[name] == pytest.approx(whole[name] / (1 - whole[left_out]), abs=2e-7)
@@ -108,7 +118,7 @@ def test_the_llama_mix_is_the_published_one() -> None:
         "arxiv": 0.025,
         "stackexchange": 0.02,
     }
-    assert train_config(["mix=llama"]).mix == expected
+    assert train_config(["mix=llama"]).mix.weights == expected
     published = composed("data=redpajama_1t").data.published_tokens
     assert published.keys() == expected.keys() and sum(published.values()) == 1.21e12
 

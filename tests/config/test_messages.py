@@ -27,14 +27,15 @@ def fault(*overrides: str, config_dir: Path | None = None) -> str:
         ("experiment=redpajama_10", ["experiment=redpajama_10", "did you mean 'redpajama_10m'?"]),
         ("modle=x", ["modle", "did you mean 'model'?"]),
         ("batch=3", ["batch", "is a section", "micro"]),
-        ("mix.comon_crawl=0.2", ["mix.comon_crawl", "'common_crawl'"]),
+        ("mix.weights.comon_crawl=0.2", ["mix.weights.comon_crawl", "'common_crawl'"]),
+        ("mix.wieghts.c4=0.2", ["mix.wieghts", "'weights'"]),
         ("+model.foo=1", ["model.foo", "there is no such key"]),
         ("+sede=1", ["sede", "did you mean 'seed'?"]),
         ("callbacks.samples.sampling.temprature=1", ["sampling.temprature", "'temperature'"]),
         ("linear.kind=bitnt", ["linear.kind", "'bitnet'"]),
         ("logger.wandb.mode=onlin", ["logger.wandb.mode", "'online'"]),
         ("compile=of", ["compile", "always"]),
-        ("mix.c4=0.5", ["mix", "1.35"]),
+        ("mix.weights.c4=0.5", ["mix.weights", "1.35"]),
         ("seed", ["'seed'", "key=value"]),
     ],
 )
@@ -66,9 +67,11 @@ def test_experiment_files_are_held_to_the_same(
 
 
 def test_all_problems_come_at_once() -> None:
-    message = fault("batch.size=10", "model.heads=7", "compile=of", "schedule.warmup=2", "mix.c4=1")
+    message = fault(
+        "batch.size=10", "model.heads=7", "compile=of", "schedule.warmup=2", "mix.weights.c4=1"
+    )
     paths = {line.split(":")[0] for line in message.splitlines()}
-    assert paths >= {"batch.size", "model.heads", "compile", "schedule.warmup", "mix"}
+    assert paths >= {"batch.size", "model.heads", "compile", "schedule.warmup", "mix.weights"}
 
 
 def test_a_sequence_longer_than_the_model_is_named() -> None:

@@ -35,8 +35,8 @@ def two_steps(choice: list[str], folder: Path, run: Path) -> None:
     assert 0 < train(config) < 14
     rows = RunDirectory(run).metrics().read()
     assert [row["tokens"] for row in rows] == [256, 512]
-    assert {f"val/loss/{source}" for source in config.mix} <= rows[-1].keys()
-    assert all(rows[-1][f"val/loss/{source}"] is not None for source in config.mix)
+    assert {f"val/loss/{source}" for source in config.mix.names} <= rows[-1].keys()
+    assert all(rows[-1][f"val/loss/{source}"] is not None for source in config.mix.names)
 
 
 @pytest.mark.parametrize("name", EXPERIMENTS)

@@ -1,8 +1,8 @@
 """Lets all ranks stop together when the data of one of them cannot be read on.
 
 A rank that simply raised would leave the others waiting for its gradients, and no checkpoint could
-be written. Its loader hands on a failure in place of a batch instead; all ranks compare notes before
-a micro-batch, on the CPU so that no GPU has to wait.
+be written. Its loader hands on a failure in place of a batch instead; all ranks compare notes
+before a micro-batch, on the CPU so that no GPU has to wait.
 """
 
 from __future__ import annotations
