@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from bitnet.commands.verbs import TABLE
+from bitnet.commands.verbs import DATA_TABLE, TABLE
 from bitnet.config import validate
 from bitnet.config.compose import compose_config, expand_sweep, to_object
 
@@ -25,8 +25,11 @@ def commands(tool: str) -> list[list[str]]:
 def test_bitnet_commands_compose(words: list[str]) -> None:
     verb, rest = words[0], words[1:]
     assert verb in TABLE
+    if verb == "data":
+        verb, rest = rest[0], rest[1:]
+        assert verb in DATA_TABLE
     overrides = [word for word in rest if "=" in word and not word.startswith("resume=")]
-    name = {"data": "train", "status": None}.get(verb, verb)
+    name = {"inspect": "train", **dict.fromkeys(("status", "list", "at", "verify"))}.get(verb, verb)
     if name is None:
         return
     for job in expand_sweep(overrides) if "-m" in rest else [overrides]:

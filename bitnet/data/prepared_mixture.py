@@ -27,6 +27,7 @@ from bitnet.data.specs import ValidationSpec
 from bitnet.data.validation import batches_of, wanted_tokens
 
 _BUNDLE_BYTES = 1 << 21
+_MOST_TOGETHER = 32
 
 Arrays = tuple[NDArray[np.int32], NDArray[np.uint8]]
 
@@ -77,7 +78,9 @@ class PreparedMixture:
 
     def _together(self) -> int:
         """Batches that a worker sends at once."""
-        return max(1, _BUNDLE_BYTES // (self.micro_batch * (self._length + 1) * 4))
+        return min(
+            _MOST_TOGETHER, max(1, _BUNDLE_BYTES // (self.micro_batch * (self._length + 1) * 4))
+        )
 
     def _apart(self, bundle: Batch) -> Iterator[Batch]:
         size = self.micro_batch
