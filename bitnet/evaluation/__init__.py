@@ -1,0 +1,1 @@
+"""Measures made with a trained model: today, how a model judges documents (Ask-LLM)."""
