@@ -52,7 +52,7 @@ def main(arguments: list[str] | None = None) -> int:
     ):
         from bitnet.commands.help import show_help
 
-        show_help(verb)
+        show_help("score" if rest[0] == "score" else verb)
         return 0
     if verb in ("-V", "--version"):
         from bitnet import __version__

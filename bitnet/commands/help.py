@@ -10,7 +10,7 @@ from pathlib import Path
 
 from bitnet.config.paths import config_home
 
-_VERB_FILES = {name: name for name in ("train", "eval", "generate", "prepare")}
+_VERB_FILES = {name: name for name in ("train", "eval", "generate", "prepare", "score")}
 _NOT_GROUPS = ("hydra", "common")
 
 
@@ -23,7 +23,7 @@ bitnet data: corpora, and what a run saw of them.
   bitnet data verify DIR               every checksum of a prepared folder
   bitnet data score data=... output=DIR scorer.model=MODEL    Ask-LLM scores of documents
 
-docs/data.md, docs/prepared.md and docs/quality.md say more."""
+The keys of the last: bitnet data score --help. More: docs/data.md, prepared.md, quality.md."""
 
 _PLAN = """\
 bitnet plan: parameters, memory, time, money and disk of a run, before it starts.
@@ -51,7 +51,8 @@ def show_help(verb: str) -> None:
     print(_comment_of(primary))
     if name == "train":
         _print_groups(home)
-    print("\nkeys (key=value; the rest of the configuration: bitnet train --cfg job)")
+    shown = "data score" if name == "score" else name
+    print(f"\nkeys (key=value; the rest of the configuration: bitnet {shown} --cfg job)")
     print(_keys_of(primary))
     print("\nflags: -m sweep over comma-separated values, --cfg job print the configuration,")
     print("       --config-dir DIR further group files, --hydra-help everything Hydra can do")

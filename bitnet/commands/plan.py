@@ -107,7 +107,8 @@ def _request(config: PlanConfig) -> Request:
     compiled = config.compile != "never"
     if device.kind == "cpu" and config.compile == "auto":
         compiled = missing_compiler("cpu") is None
-    mix = resolved(config.mix, config.data.published_tokens)
+    known = config.data.known_tokens()
+    mix = resolved(config.mix, known)
     return Request(
         shape=config.model,
         linear=config.linear,
@@ -127,7 +128,7 @@ def _request(config: PlanConfig) -> Request:
         checkpoints=config.checkpoint.keep or None,
         every_tokens=config.checkpoint.every_tokens,
         mix=shares_of(mix, config.budget.tokens),
-        published=config.data.published_tokens,
+        published=known,
     )
 
 

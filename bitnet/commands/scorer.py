@@ -80,7 +80,8 @@ def _theirs(spec: ScorerSpec, device: str) -> Scorer:
             f"scorer.model: '{spec.model}' is neither a run of bitnet nor a causal model that "
             f"transformers can open ({reason})"
         ) from error
-    model = HuggingFaceModel(net.to(device))
+    net.to(device)  # type: ignore[arg-type]  # the library's decorator hides the signature
+    model = HuggingFaceModel(net)
     limit = min(spec.max_tokens, model.context or spec.max_tokens)
     return Scorer(model, _question(tokenizer, limit, spec.chat), model_fingerprint(net))
 

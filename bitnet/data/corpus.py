@@ -53,6 +53,10 @@ class CorpusSpec:
         """
         raise DataError(f"the corpus '{self.name}' does not say what kind of corpus it is")
 
+    def known_tokens(self) -> dict[str, float]:
+        """Tokens of each source, as far as they are known without opening the corpus."""
+        return dict(self.published_tokens)
+
     def notes(self) -> list[str]:
         """What must be said aloud about the corpus, such as a subset that stands in for another."""
         return []

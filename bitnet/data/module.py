@@ -86,6 +86,8 @@ class MixtureModule(lightning.LightningDataModule):
 
     def prepare_data(self) -> None:
         """Build what is missing on this machine, once, before the other ranks look for it."""
+        if self._feed is not None:
+            return  # opened already, and lists far away are not asked for twice
         if isinstance(self._corpus, PreparedCorpus):
             self._corpus.open_set()  # hashes what was changed since it was last hashed
         else:
@@ -165,8 +167,7 @@ class MixtureModule(lightning.LightningDataModule):
         Raises:
             DataError: a source is known to be too small for the passes that it may be read.
         """
-        published = self._corpus.published_tokens
-        sizes = self._ready().sizes(published)
+        sizes = self._ready().sizes(self._corpus.known_tokens())
         passes = expected_passes(self.mix, sizes, tokens, self._validation.fraction)
         refuse_short(self.mix, passes)
         for line in pass_warnings(self.mix, passes):

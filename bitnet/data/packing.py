@@ -23,7 +23,7 @@ from bitnet.data.records import Unit
 from bitnet.data.tokenizer import Tokenizer
 
 _FIRST_CHARS = PIECE_CHARS // 4
-_MOST_CHARS = PIECE_CHARS * 2
+_MOST_CHARS = PIECE_CHARS * 4
 """Text tokenised at once: little after a start, since every stream starts in every source, then
 more with each refill until the tokenizer works at full speed."""
 

@@ -59,6 +59,12 @@ class PreparedCorpus(CorpusSpec):
         check_folder(folder, manifest, self.verify)
         return PreparedSet(folder, manifest)
 
+    def known_tokens(self) -> dict[str, float]:
+        """Training tokens of each source, counted."""
+        folder = Path(self.path).expanduser()
+        sources = PreparedSet(folder, Manifest.read(folder)).sources
+        return {name: float(source.tokens) for name, source in sources.items()}
+
     def notes(self) -> list[str]:
         """What the corpus said when it was prepared."""
         return list(Manifest.read(Path(self.path).expanduser()).notes)

@@ -14,7 +14,7 @@ from typing import BinaryIO
 from bitnet.data.errors import describe_unknown
 from bitnet.data.readers.decompress import decompressed, is_plain, stored_bytes_checked
 from bitnet.data.readers.fields import field_at
-from bitnet.data.readers.long_line import long_line_texts
+from bitnet.data.readers.long_line import long_line_matches, long_line_texts
 from bitnet.data.records import Query, RawRecord, Record, Where
 
 LINE_BYTES = 1 << 21
@@ -90,24 +90,16 @@ def _skip_line(lines: BinaryIO) -> None:
 
 
 def _long(head: bytes, lines: BinaryIO, query: Query) -> Iterator[Part | None]:
-    """Parts of the text of a long line.
-
-    Which subset a line belongs to may stand behind its text, so with a `where` it is read whole.
-    """
+    """Parts of the text of a long line; nothing if `where` leaves it out."""
     if query.where is None:
         yield from long_line_texts(head, lines, query.text_field)
         return
-    pieces = [head]
-    while not pieces[-1].endswith(b"\n") and (piece := lines.readline(LINE_BYTES)):
-        pieces.append(piece)
-    found = _parsed(b"".join(pieces), query)
-    if found is None or found[0] is None:
-        yield found
+    line, problem = long_line_matches(head, lines, query.where)
+    if line is None:
+        yield (None, problem, True) if problem else None
         return
-    text = found[0]
-    starts = range(0, len(text), LINE_BYTES // 2)
-    for start in starts:
-        yield text[start : start + LINE_BYTES // 2], "", start == starts[-1]
+    with line:
+        yield from long_line_texts(b"", line, query.text_field)
 
 
 def _parsed(line: bytes, query: Query) -> Part | None:
