@@ -20,7 +20,7 @@ LARGEST_RANGE = 1 << 26
 _UNITS_PER_STREAM = 4
 """Enough units that the streams' parts are of much the same size."""
 
-_GROUPS_PER_STREAM = 8
+_GROUPS_PER_STREAM = 16
 _RECORDS_LOOKED_AT = 64
 _EXPANSION = 4
 """Bytes of JSON in a stored byte, roughly; it decides nothing but the size of groups."""

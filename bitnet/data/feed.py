@@ -7,9 +7,10 @@ streams they touch never meet as long as world size times workers divides the nu
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from itertools import count
+from itertools import count, islice
 
 import numpy as np
 import torch
@@ -140,10 +141,20 @@ class MixtureFeed:
         stream = globally % plan.stream.streams
         source, _ = plan.order.draws(globally * plan.micro_batch, plan.micro_batch)
         packers = [self._packer(stream, int(index)) for index in source]
+        self._tokenise(packers)
         samples = [packer.sample(plan.sequence_length + 1) for packer in packers]
         cursors = {int(i): packer.cursor for i, packer in zip(source, packers, strict=True)}
         tokens = torch.from_numpy(np.stack(samples))
         return FedBatch(number, stream, tokens, torch.from_numpy(source), cursors)
+
+    def _tokenise(self, packers: list[Packer]) -> None:
+        """One call of the tokenizer for the whole batch, which keeps all its threads busy."""
+        length = self._plan.sequence_length + 1
+        asked = [(packer, packer.ask(n * length)) for packer, n in Counter(packers).items()]
+        texts = [piece.text for _, pieces in asked for piece in pieces]
+        encoded = iter(self._plan.tokenizer.encode_batch(texts))
+        for packer, pieces in asked:
+            packer.put(pieces, list(islice(encoded, len(pieces))))
 
     def _streams(self) -> set[int]:
         """The streams whose batches come from here."""

@@ -48,9 +48,10 @@ class WorkerDataset(IterableDataset[Any]):
         """Yield every `num_workers`-th batch from this worker's first one."""
         worker = get_worker_info()
         place, step = (worker.id, worker.num_workers) if worker else (0, 1)
+        fault = DataError  # a generator that is alive at the interpreter's end has no globals
         try:
             yield from self._batches(self._first + place, step)
-        except DataError as error:
+        except fault as error:
             yield error
 
 

@@ -8,7 +8,7 @@ a sample holds one token more than it predicts, the first token of a sample is n
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from itertools import islice
 
@@ -18,14 +18,14 @@ from numpy.typing import NDArray
 from bitnet.data.blocks import Block, BlockReader
 from bitnet.data.cursor import Cursor
 from bitnet.data.errors import DataError
-from bitnet.data.pieces import PIECE_CHARS, pieces_of
+from bitnet.data.pieces import pieces_of
 from bitnet.data.records import Unit
 from bitnet.data.tokenizer import Tokenizer
 
-_FIRST_CHARS = PIECE_CHARS // 4
-_MOST_CHARS = PIECE_CHARS * 4
-"""Text tokenised at once: little after a start, since every stream starts in every source, then
-more with each refill until the tokenizer works at full speed."""
+_CHARS_PER_TOKEN = 4.0
+"""To begin with; each packer learns what its text has."""
+_MARGIN = 1.1
+"""Rather a little too much text than another call of the tokenizer."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,8 +76,9 @@ class Packer:
         self._cursor = cursor or Cursor()
         self._pieces = self._read(reader, self._cursor)
         self._queue: deque[tuple[_Piece, NDArray[np.int32]]] = deque()
+        self._queued = -self._cursor.token
+        self._ratio = _CHARS_PER_TOKEN
         self._block: Block | None = None
-        self._chars_at_once = _FIRST_CHARS
         self.spans: list[Span] = []
 
     @property
@@ -96,12 +97,13 @@ class Packer:
         self.spans = []
         while missing:
             if not self._queue:
-                self._fill()
+                self._fill(missing)
             piece, tokens = self._queue[0]
             self._enter(piece.block)
             part = tokens[self._cursor.token : self._cursor.token + missing]
             taken.append(part)
             missing -= len(part)
+            self._queued -= len(part)
             self._note(piece, len(part))
             self._advance(piece, self._cursor.token + len(part) == len(tokens), len(part))
         self._cursor = replace(self._cursor, samples=self._cursor.samples + 1)
@@ -155,25 +157,39 @@ class Packer:
             done=block.begun,
         )
 
-    def _fill(self) -> None:
-        """Tokenise the next pieces into the queue."""
+    def ask(self, tokens: int) -> list[_Piece]:
+        """Text that is likely to make what the next `tokens` tokens still lack.
+
+        It must be tokenised and given to `put` before anything else is asked for. So the text of
+        all sources of a batch can go to the tokenizer at once, and little is tokenised ahead.
+        """
+        chars = (tokens - self._queued) * self._ratio * _MARGIN
         chosen: list[_Piece] = []
-        size = 0
-        while size < self._chars_at_once:
-            piece = next(self._pieces, None)
-            if piece is None:
-                break
+        while chars > 0 and (piece := next(self._pieces, None)) is not None:
             chosen.append(piece)
-            size += piece.end - piece.start
-        if not chosen:
-            self._refuse_more()
-        self._chars_at_once = min(2 * self._chars_at_once, _MOST_CHARS)
-        encoded = self._tokenizer.encode_batch([piece.text for piece in chosen])
-        for piece, ids in zip(chosen, encoded, strict=True):
+            chars -= piece.end - piece.start + self._ratio
+        return chosen
+
+    def put(self, pieces: Sequence[_Piece], encoded: Sequence[list[int]]) -> None:
+        """Queue the tokens of what `ask` gave."""
+        chars = tokens = 0
+        for piece, ids in zip(pieces, encoded, strict=True):
             if piece.ends_document:
                 ids.append(self._tokenizer.eos_id)
             if ids:
                 self._queue.append((piece, np.asarray(ids, dtype=np.int32)))
+            chars += piece.end - piece.start
+            tokens += len(ids)
+        self._queued += tokens
+        if chars:
+            self._ratio = max(1.0, chars / max(1, tokens))
+
+    def _fill(self, missing: int) -> None:
+        """Tokenise what is missing from this source alone."""
+        pieces = self.ask(self._queued + missing)
+        if not pieces:
+            self._refuse_more()
+        self.put(pieces, self._tokenizer.encode_batch([piece.text for piece in pieces]))
 
     def _refuse_more(self) -> None:
         epochs = self._cursor.epoch + 1
