@@ -29,7 +29,9 @@ def test_bitnet_commands_compose(words: list[str]) -> None:
         verb, rest = rest[0], rest[1:]
         assert verb in DATA_TABLE
     overrides = [word for word in rest if "=" in word and not word.startswith("resume=")]
-    name = {"inspect": "train", **dict.fromkeys(("status", "list", "at", "verify"))}.get(verb, verb)
+    name = {"inspect": "train", **dict.fromkeys(("status", "bench", "list", "at", "verify"))}.get(
+        verb, verb
+    )
     if name is None:
         return
     for job in expand_sweep(overrides) if "-m" in rest else [overrides]:

@@ -8,14 +8,29 @@ from __future__ import annotations
 
 import importlib
 import sys
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from bitnet.config import ConfigError
 from bitnet.config.errors import nearest
 from bitnet.config.paths import config_home
 
-_BENCHES = ("train_step", "plan_check")
-_KEYS = ("output", "rounds", "device")
+
+@dataclass(frozen=True)
+class Bench:
+    """One benchmark.
+
+    Attributes:
+        module: where its ``run`` stands.
+        keys: what can be set, and how the text of each becomes a value.
+        defaults: values that are passed when nothing is said.
+    """
+
+    module: str
+    keys: Mapping[str, Callable[[str, str], Any]]
+    defaults: Mapping[str, Any]
 
 
 def bench(arguments: list[str]) -> None:
@@ -28,32 +43,70 @@ def bench(arguments: list[str]) -> None:
         given = arguments[0] if arguments else "nothing"
         hint = nearest(given, list(_BENCHES))
         raise ConfigError(f"'{given}' is no benchmark{hint} (valid: {', '.join(_BENCHES)})")
-    values = _values(arguments[1:])
+    chosen = _BENCHES[arguments[0]]
+    values = {**chosen.defaults, **_values(arguments[1:], chosen.keys)}
     home = config_home()
     if not (home / "benchmarks").is_dir():
         raise ConfigError("benchmarks are run from a checkout of the repository")
     sys.path.insert(0, str(home))
-    module = importlib.import_module(f"benchmarks.{arguments[0]}")
-    output = values.get("output")
-    module.run(
-        output=None if output is None else Path(output),
-        rounds=_whole(values.get("rounds", "9")),
-        device=values.get("device", "cpu"),
-    )
+    importlib.import_module(chosen.module).run(**values)
 
 
-def _values(arguments: list[str]) -> dict[str, str]:
+def _values(arguments: list[str], keys: Mapping[str, Callable[[str, str], Any]]) -> dict[str, Any]:
     values = {}
     for argument in arguments:
         key, equals, value = argument.partition("=")
-        if not equals or key not in _KEYS:
-            hint = nearest(key, list(_KEYS))
-            raise ConfigError(f"{key}: there is no such key{hint} (valid: {', '.join(_KEYS)})")
-        values[key] = value
+        if not equals or key not in keys:
+            hint = nearest(key, list(keys))
+            raise ConfigError(f"{key}: there is no such key{hint} (valid: {', '.join(keys)})")
+        values[key] = keys[key](key, value)
     return values
 
 
-def _whole(text: str) -> int:
+def _text(key: str, text: str) -> str:
+    if not text:
+        raise ConfigError(f"{key}: is empty; leave it out for its usual value")
+    return text
+
+
+def _file(key: str, text: str) -> Path:
+    return Path(_text(key, text))
+
+
+def _whole(key: str, text: str) -> int:
     if not text.isdecimal() or int(text) < 1:
-        raise ConfigError(f"rounds: '{text}' is not a whole number above 0")
+        raise ConfigError(f"{key}: '{text}' is not a whole number above 0")
     return int(text)
+
+
+def _counts(key: str, text: str) -> list[int]:
+    parts = text.split(",")
+    if not all(part.isdecimal() for part in parts):
+        raise ConfigError(f"{key}: '{text}' is not a list of whole numbers such as 0,1,2")
+    return [int(part) for part in parts]
+
+
+def _names(key: str, text: str) -> list[str]:
+    return _text(key, text).split(",")
+
+
+_STEP = {"output": _file, "rounds": _whole, "device": _text}
+_STEP_DEFAULTS = {"output": None, "rounds": 9, "device": "cpu"}
+_BENCHES = {
+    "train_step": Bench("benchmarks.train_step", _STEP, _STEP_DEFAULTS),
+    "plan_check": Bench("benchmarks.plan_check", _STEP, _STEP_DEFAULTS),
+    "data": Bench(
+        "benchmarks.data_feed",
+        {
+            "output": _file,
+            "root": _text,
+            "tokenizer": _text,
+            "rounds": _whole,
+            "workers": _counts,
+            "tokens": _whole,
+            "folder": _text,
+            "contenders": _names,
+        },
+        {},
+    ),
+}

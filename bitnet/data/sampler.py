@@ -18,8 +18,8 @@ from numpy.typing import NDArray
 
 from bitnet.data.keyed import keyed_bits, keyed_order
 
-SAMPLES_PER_BLOCK = 1024
-_BLOCKS_PER_GROUP = 4096
+SAMPLES_PER_BLOCK = 256
+_BLOCKS_PER_GROUP = 16384
 """Counts are summed group by group, so that a far place is found after few sums."""
 
 _GOLDEN_STEP = np.uint64(0x9E3779B97F4A7C15)
