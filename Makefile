@@ -9,7 +9,7 @@ STAMP := $(VENV)/.installed
 TORCH := $(shell grep '^torch==' constraints.txt)
 
 .DEFAULT_GOAL := help
-.PHONY: help setup train test lint bench clean
+.PHONY: help setup train test lint bench peers clean
 
 help: ## Show this list
 	@echo "Usage: make <target> [PYTHON=python3.12] [ARGS=\"...\"]"
@@ -31,6 +31,9 @@ lint: $(STAMP) ## Check style, formatting and types
 
 bench: $(STAMP) ## Run one benchmark (BENCH=train_step)
 	$(BIN)/bitnet bench $(BENCH) $(ARGS)
+
+peers: $(STAMP) ## Install the libraries that `bench BENCH=data` compares with
+	$(BIN)/python -m pip install --quiet --no-deps -r benchmarks/peers.txt
 
 clean: ## Remove .venv, caches and build outputs; runs/ stays
 	rm -rf $(VENV) build dist .mypy_cache .pytest_cache .ruff_cache

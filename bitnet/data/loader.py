@@ -7,6 +7,7 @@ several ranks it travels as a batch of its own, so that all of them can stop at 
 
 from __future__ import annotations
 
+import gc
 import os
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import Any, Protocol, TypeVar
@@ -127,6 +128,11 @@ def _failing(error: DataError, like: Batch) -> Iterator[Batch]:
 
 
 def _prepare_worker(worker: int) -> None:
-    """Keep a worker to one core: the ranks and workers share the machine."""
+    """Keep a worker to one core: the ranks and workers share the machine.
+
+    What the parent had made is left out of garbage collection, which would go through all of it
+    again and again as records come and go.
+    """
+    gc.freeze()
     torch.set_num_threads(1)
     os.environ["TOKENIZERS_PARALLELISM"] = "false"

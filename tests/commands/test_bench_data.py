@@ -74,6 +74,7 @@ def test_the_stream_is_measured_and_goes_on(task: Task) -> None:
     answer = measure(Stream(), stream, 257)
     assert answer["batches"] * BATCH * SAMPLE >= stream.tokens
     assert answer["tokens_per_second"] > 0 and answer["first_batch_seconds"] > 0
+    assert answer["settled_tokens_per_second"] > 0
     assert shares(Stream(), stream)["share_error"] < 0.3
     resumed = Stream().resume(replace(stream, tokens=40_000))
     assert resumed.seconds is not None and "sample" in resumed.note
@@ -131,6 +132,9 @@ def test_ratios_are_medians_within_rounds_and_failures_are_notes() -> None:
         tasks[name]: [{"tokens_per_second": speed} for speed in each]
         for name, each in speeds.items()
     }
+    for answer in results[tasks["bitnet stream"]]:  # the second half is what counts
+        answer["settled_tokens_per_second"] = answer["tokens_per_second"]
+        answer["tokens_per_second"] //= 2
     results[tasks["mosaicml-streaming"]] = [{"error": "out of order"}]
     rows = {
         row["contender"]: row
@@ -143,7 +147,7 @@ def test_ratios_are_medians_within_rounds_and_failures_are_notes() -> None:
 
 
 def test_what_a_process_died_of_is_one_line(task: Task) -> None:
-    failed = launch("feed", replace(task, contender="bitnet stream", root="/no/such/folder"))
+    failed = launch("ceiling", replace(task, contender="raw tokenizer", root="/no/folder"))
     assert "no folder" in failed["error"] and "\n" not in failed["error"]
 
 

@@ -1,0 +1,95 @@
+"""Memory of this process while a stream is read: does it stay flat?"""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Iterator
+from pathlib import Path
+from time import perf_counter
+from typing import Any
+
+from benchmarks.data.task import BATCH, PREDICTED, SAMPLE
+from benchmarks.data.tree import resident_bytes
+from bitnet.data import LocalCorpus, StreamSpec, ValidationSpec, load_tokenizer
+from bitnet.data.mix import MixSpec
+from bitnet.data.module import MixtureModule
+
+_WORDS = "a stream of plain words whose length is no matter and which ends only much later ".split()
+_EVERY = 50
+
+
+def many_documents(folder: Path, count: int) -> Path:
+    """One plain file of short documents."""
+    path = folder / "many.jsonl"
+    with path.open("w") as file:
+        for n in range(count):
+            words = " ".join(_WORDS[(n + k) % len(_WORDS)] for k in range(10))
+            file.write(json.dumps({"text": f"{n} {words}", "meta": {"n": n}}) + "\n")
+    return path
+
+
+def one_long_document(folder: Path, megabytes: int) -> Path:
+    """A plain file with one line of that size between thousands of usual ones."""
+    path = folder / "long.jsonl"
+    usual = json.dumps({"text": " ".join(_WORDS * 20)}) + "\n"
+    piece = (" ".join(_WORDS) + " ") * 1000
+    with path.open("w") as file:
+        file.write(usual * 20000)
+        file.write('{"text": "')
+        for _ in range(megabytes * 1_000_000 // len(piece)):
+            file.write(piece)
+        file.write('"}\n')
+        file.write(usual * 20000)
+    return path
+
+
+def drift(path: Path, tokenizer: str, tokens: int) -> dict[str, Any]:
+    """Read `tokens` of one file as a stream, and watch.
+
+    The first tenth is not counted: blocks fill up and the allocator's pools with them. What comes
+    after is compared with the median of its first tenth.
+
+    Returns:
+        tokens, documents, seconds, resident bytes at the start and at most, and `drift_percent`:
+        the largest distance from the start.
+    """
+    begin = perf_counter()
+    module = _module(path, tokenizer)
+    sizes = list(_sizes(module, tokens))
+    steady = sizes[len(sizes) // 10 :]
+    start = sorted(steady[: max(len(steady) // 10, 1)])[len(steady) // 20]
+    furthest = max(steady, key=lambda size: abs(size - start))
+    return {
+        "tokens": tokens,
+        "documents": sum(each.documents for each in module.report()),
+        "seconds": round(perf_counter() - begin, 1),
+        "start_bytes": start,
+        "most_bytes": max(steady),
+        "end_bytes": steady[-1],
+        "drift_percent": round(100 * (furthest / start - 1), 2),
+    }
+
+
+def _sizes(module: MixtureModule, tokens: int) -> Iterator[int]:
+    wanted = tokens // (BATCH * SAMPLE)
+    for number, _ in enumerate(module.train_dataloader(), start=1):
+        if number % _EVERY == 0 or number == wanted:
+            yield resident_bytes(os.getpid())
+        if number >= wanted:
+            module.trained_batches = number
+            return
+
+
+def _module(path: Path, tokenizer: str) -> MixtureModule:
+    corpus = LocalCorpus(root=str(path.parent), subsets={"only": path.name})
+    return MixtureModule(
+        corpus,
+        MixSpec(weights={"only": 1.0}),
+        load_tokenizer(tokenizer),
+        PREDICTED,
+        BATCH,
+        seed=1,
+        stream=StreamSpec(),
+        validation=ValidationSpec(fraction=1e-6),
+    )
