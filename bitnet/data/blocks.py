@@ -20,6 +20,7 @@ from bitnet.data.keyed import keyed_order
 from bitnet.data.records import Record, Selection, Unit
 from bitnet.data.sources import Source
 from bitnet.data.tape import Tapes
+from bitnet.data.texts import Texts
 
 log = logging.getLogger(__name__)
 
@@ -46,8 +47,7 @@ class Block:
 
     Attributes:
         epoch, unit, record, byte, part: where it starts (see `Cursor`).
-        texts: training documents in shuffled order.
-        origins: unit and record number of each of them.
+        texts: training documents in shuffled order, with their origins.
         unfinished: the only text is a part of a document, and the next block goes on with it.
         empty, broken, held_out: records of the block that do not train, by reason.
         begun, ended: per mille of the epoch's stored bytes that had been read when the block began
@@ -59,8 +59,7 @@ class Block:
     record: int = 0
     byte: int = 0
     part: int = 0
-    texts: list[str] = field(default_factory=list)
-    origins: list[tuple[Unit, int]] = field(default_factory=list)
+    texts: Texts = field(default_factory=Texts)
     unfinished: bool = False
     empty: int = 0
     broken: int = 0
@@ -183,15 +182,14 @@ class BlockReader:
         """Put one record where it belongs; returns the bytes of text added to the block."""
         kind, size, problem = self._kind_of(record)
         if kind is Kind.TRAIN and record.text is not None:
-            block.texts.append(record.text)
-            block.origins.append((unit, record.number))
+            block.texts.add(record.text, unit, record.number)
             block.unfinished = not record.last
             return size
         if kind is Kind.BROKEN:
             self._broken(self.source.place(unit, record.number), problem)
             if record.part and self._long_kind is Kind.TRAIN:
-                block.texts.append("")  # what came of the document so far must still be ended
-                block.origins.append((unit, record.number))
+                # What came of the document so far must still be ended.
+                block.texts.add("", unit, record.number)
         block.broken += kind is Kind.BROKEN
         block.empty += kind is Kind.EMPTY and record.last
         block.held_out += kind is Kind.HELD_OUT and record.last
@@ -215,9 +213,7 @@ class BlockReader:
         part = self._part
         key = ("documents", part.seed, self.source.name, part.stream)
         spot = (block.epoch, block.unit, block.record, block.part)
-        shuffled = keyed_order(len(block.texts), *key, *spot)
-        block.texts = [block.texts[index] for index in shuffled]
-        block.origins = [block.origins[index] for index in shuffled]
+        block.texts.arrange(keyed_order(len(block.texts), *key, *spot).tolist())
         block.ended = self.share.per_mille(order, place, consumed)
         return block
 

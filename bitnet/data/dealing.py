@@ -8,6 +8,7 @@ group of records; then they share the reading (`tape.py`).
 
 from __future__ import annotations
 
+import os
 from dataclasses import dataclass
 from functools import lru_cache
 from itertools import islice
@@ -22,6 +23,7 @@ _UNITS_PER_STREAM = 4
 
 _GROUPS_PER_STREAM = 16
 _RECORDS_LOOKED_AT = 64
+_LOOKED_AT_ONCE = 1 << 20
 _EXPANSION = 4
 """Bytes of JSON in a stored byte, roughly; it decides nothing but the size of groups."""
 
@@ -95,8 +97,34 @@ def _units(source: Source, streams: int) -> tuple[Unit, ...]:
     if len(whole) >= _UNITS_PER_STREAM * streams:
         return whole
     size = sum(file.stored_bytes() for file in source.files)
-    cut = source.units(range_bytes_for(size, streams))
+    cut = _beginning_records(source, range_bytes_for(size, streams))
     return cut if len(cut) >= streams else whole
+
+
+@lru_cache(maxsize=256)
+def _beginning_records(source: Source, range_bytes: int) -> tuple[Unit, ...]:
+    """The units in which a record begins: a document may be longer than many of them.
+
+    Only local files are looked into; a range far away is taken to hold records.
+    """
+    return tuple(
+        unit
+        for unit in source.units(range_bytes)
+        if not unit.start
+        or source.files[unit.file].is_remote
+        or _a_line_begins(source.files[unit.file].location, unit)
+    )
+
+
+def _a_line_begins(path: str, unit: Unit) -> bool:
+    end = os.path.getsize(path) if unit.end is None else unit.end
+    with open(path, "rb") as file:
+        file.seek(unit.start - 1)
+        while (at := file.tell()) < end - 1:
+            line = file.readline(min(_LOOKED_AT_ONCE, end - 1 - at))
+            if line.endswith(b"\n"):
+                return True
+    return False
 
 
 def range_bytes_for(size: int, streams: int) -> int:

@@ -10,7 +10,6 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
-from itertools import islice
 
 import numpy as np
 from numpy.typing import NDArray
@@ -110,7 +109,7 @@ class Packer:
         return np.concatenate(taken)
 
     def _note(self, piece: _Piece, count: int) -> None:
-        unit, record = piece.block.origins[piece.document]
+        unit, record = piece.block.texts.origin(piece.document)
         last = self.spans[-1] if self.spans else None
         if last is not None and (last.unit, last.record) == (unit, record):
             count += self.spans.pop().count
@@ -203,7 +202,8 @@ class Packer:
         """Pieces of all documents from the cursor's on."""
         skipped, offset = at.document, at.offset
         for block in reader.blocks(at):
-            for document, text in islice(enumerate(block.texts), skipped, None):
+            for document in range(skipped, len(block.texts)):
+                text = block.texts[document]
                 for start, end in pieces_of(text, offset) if text else [(0, 0)]:
                     yield _Piece(block, document, start, end, end if end < len(text) else None)
                 offset = 0

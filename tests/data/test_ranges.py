@@ -96,3 +96,21 @@ def test_resume_within_ranges(root, one_file, monkeypatch, at):
     again.load_state_dict(state)
     assert same(batches(again, 60), expected[at : at + 60])
     assert again.feed().fingerprint() == whole.feed().fingerprint()
+
+
+def test_a_document_longer_than_many_ranges_leaves_no_stream_empty(root, monkeypatch):
+    monkeypatch.setattr(dealing, "SMALLEST_RANGE", 1000)
+    texts = [*TEXTS[:40], "x" * 300_000, *TEXTS[40:80]]
+    write(root / "one.jsonl", texts)
+    source = source_of(root)
+    shares = [dealing.share_of(source, stream, 8, 5000) for stream in range(8)]
+    assert all(share.units == (Unit(0),) and share.modulus == 8 for share in shares)
+    module = module_of(LocalCorpus(root=str(root)), {"one": 1.0}, streams=8, fraction=1e-9)
+    assert len(batches(module, 100)) == 100
+    write(root / "two.jsonl", [*TEXTS, "x" * 100_000])
+    source = LocalCorpus(root=str(root)).open()["two"]
+    cut = source.units(5000)
+    units = dealing.share_of(source, 0, 1, 5000).units
+    kept = dealing._beginning_records(source, 5000)
+    assert len(kept) < len(cut) and units
+    assert [r.text for u in kept for r in source.read(u)] == [*TEXTS, "x" * 100_000]

@@ -13,6 +13,7 @@ Shard *n* of a source holds the documents of its unit *n*: a file, or a range of
 from __future__ import annotations
 
 import mmap
+from functools import lru_cache
 from pathlib import Path
 from urllib.parse import quote
 
@@ -43,6 +44,7 @@ def token_format(vocab_size: int) -> np.dtype[np.unsignedinteger]:
     return np.dtype("<u2" if vocab_size <= _LARGEST_SHORT else "<u4")
 
 
+@lru_cache(maxsize=1024)
 def source_folder(name: str) -> str:
     """Folder of a source: its name, with what a file system may not like spelled out."""
     spelled = quote(name, safe=" +,=@")
