@@ -64,7 +64,10 @@ def test_a_source_read_more_than_once_is_named(capsys: pytest.CaptureFixture[str
     assert made.epochs["wikipedia"] == pytest.approx(0.045 * 50)
     shown = capsys.readouterr().out
     assert "Read more than once: c4 7.50, wikipedia 2.25 times." in " ".join(shown.split())
-    assert "Size unknown: common_crawl" in shown and "bitnet data inspect" in shown
+    assert (
+        "Size unknown: arxiv, book, common_crawl" in " ".join(shown.split())
+        and "bitnet data inspect" in shown
+    )
 
 
 def test_a_micro_batch_that_does_not_divide_is_replaced_aloud(

@@ -12,6 +12,7 @@ import torch
 from bitnet.cli import main
 from bitnet.runs import RunDirectory
 from bitnet.training import checkpoint_io
+from bitnet.training.checkpoint_io import CHECKPOINT_FORMAT
 from tests.commands.conftest import tiny_overrides
 
 
@@ -79,7 +80,7 @@ def test_eval_repeats_the_last_validation(
     state["bitnet"]["format"] += 1
     torch.save(state, lone)
     assert main(["eval", f"run={lone}", "trainer=cpu"]) == 2
-    assert "checkpoint format 2" in capsys.readouterr().err
+    assert f"checkpoint format {CHECKPOINT_FORMAT + 1}" in capsys.readouterr().err
 
 
 def test_generate_completes_and_caching_changes_nothing(
