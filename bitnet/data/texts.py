@@ -1,11 +1,13 @@
 """The documents of a block in one piece of memory.
 
 Many small strings leave a heap full of holes: memory grows for a while with every block, although
-each is as large as the last. One large buffer goes back to the system as a whole.
+each is as large as the last. A map of its own goes back to the system as a whole; malloc would keep
+large buffers too, once it has seen some come and go.
 """
 
 from __future__ import annotations
 
+import mmap
 from array import array
 from collections.abc import Sequence
 
@@ -17,7 +19,7 @@ class Texts:
 
     def __init__(self) -> None:
         """Nothing yet."""
-        self._stored = bytearray()
+        self._stored: bytearray | mmap.mmap = bytearray()
         self._ends = array("q", [0])
         self._records = array("q")
         self._units: list[Unit] = []
@@ -30,14 +32,18 @@ class Texts:
 
     def add(self, text: str, unit: Unit, record: int) -> None:
         """Put a text, record number `record` of `unit`, behind the others."""
+        assert isinstance(self._stored, bytearray), "texts that are arranged are complete"
         self._stored += text.encode()
         self._ends.append(len(self._stored))
         self._records.append(record)
         self._units.append(unit)
 
     def arrange(self, places: Sequence[int]) -> None:
-        """Let text number *n* be the one that was added as number `places[n]`."""
+        """Let text *n* be the one that was added as number `places[n]`; no more may be added."""
         self._places = array("q", places)
+        content = mmap.mmap(-1, max(1, len(self._stored)))
+        content[: len(self._stored)] = bytes(self._stored)
+        self._stored = content
 
     def __getitem__(self, number: int) -> str:
         """A text; the last one asked for is kept, since long ones are read piece by piece."""
