@@ -86,6 +86,8 @@ def _group(source: Source, streams: int, block_bytes: int) -> int:
     sizes = [len(line.content) for line in islice(source.lines(Unit(0)), _RECORDS_LOOKED_AT)]
     mean = max(1, sum(sizes) // max(1, len(sizes)))
     text = sum(file.stored_bytes() for file in source.files) * _EXPANSION
+    if 0 < text <= streams * block_bytes:
+        return 1  # no more than is shuffled together anyway: dealt singly it mixes best
     # So many groups that no stream gets much more than another; unknown sizes (0) are large.
     fair = text // (_GROUPS_PER_STREAM * streams) if text else block_bytes
     return max(1, min(fair, block_bytes) // mean)
