@@ -89,7 +89,7 @@ def test_an_address_list_of_another_name_is_refused_when_read(root):
 
 
 def test_a_missing_remote_file_and_an_unknown_format(root):
-    with pytest.raises(DataError, match=r"memory://none/a\.jsonl: cannot be"):
+    with pytest.raises(DataError, match=r"memory://none/a\.jsonl: cannot be read"):
         list(texts_of(HubCorpus(subsets={"a": ["memory://none/a.jsonl"]}).open()["a"]))
     with pytest.raises(DataError, match=r"'memory://none/a\.csv' is not one of \.jsonl"):
         HubCorpus(subsets={"a": ["memory://none/a.csv"]}).open()
