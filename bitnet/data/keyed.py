@@ -25,9 +25,3 @@ def keyed_bits(count: int, *key: Key) -> NDArray[np.uint64]:
 def keyed_order(count: int, *key: Key) -> NDArray[np.int64]:
     """A uniform permutation of `range(count)` that depends on `key` alone."""
     return np.argsort(keyed_bits(count, *key), kind="stable")
-
-
-def keyed_uniform(count: int, *key: Key) -> NDArray[np.float64]:
-    """`count` uniform numbers in [0, 1) with 53 random bits, depending on `key` alone."""
-    mantissas = keyed_bits(count, *key) >> np.uint64(11)
-    return mantissas.astype(np.float64) * 2.0**-53
