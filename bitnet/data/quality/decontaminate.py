@@ -8,6 +8,7 @@ bits in front, because nearly all runs are in no benchmark.
 
 from __future__ import annotations
 
+import logging
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -18,6 +19,8 @@ from bitnet.data.errors import DataError
 from bitnet.data.quality.benchmarks import texts_of
 from bitnet.data.quality.spec import DecontaminateSpec
 from bitnet.data.quality.words import Hashes, gram_hashes, growing_grams, word_hashes, words_of
+
+log = logging.getLogger(__name__)
 
 _SLOTS_PER_RUN = 16
 
@@ -102,6 +105,14 @@ def build_index(spec: DecontaminateSpec) -> BenchmarkIndex:
             runs.setdefault(n, []).append(_grams_within(found, n))
             files.setdefault(n, []).append(np.full(len(runs[n][-1]), number, np.int32))
     whole = {n: _runs(np.concatenate(runs[n]), np.concatenate(files[n])) for n in sorted(runs)}
+    if short:
+        log.warning(
+            "quality.decontaminate.shortest: %d benchmark texts of fewer than %d words are not "
+            "looked for, %d are",
+            short,
+            spec.shortest,
+            texts,
+        )
     return BenchmarkIndex(whole, tuple(Path(name).name for name in spec.benchmarks), texts, short)
 
 

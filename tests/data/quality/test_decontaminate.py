@@ -47,13 +47,16 @@ def test_thirteen_words_are_enough_and_twelve_are_not(tmp_path: Path) -> None:
     assert words_found(spec, "x " + " ".join(words[1:13]) + " y") == 0
 
 
-def test_short_items_are_looked_for_whole(tmp_path: Path) -> None:
+def test_short_items_are_looked_for_whole_and_shorter_ones_counted_aloud(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
     eight, seven = "one two three four five six seven eight", "a b c d e f g"
     spec = index(jsonl(tmp_path / "b.jsonl", {"q": eight, "r": seven}))
     assert words_found(spec, f"x {eight} y") == 8
     assert words_found(spec, f"x {seven} y") == 0
     built = build_index(spec)
     assert (built.texts, built.too_short) == (1, 1)
+    assert "1 benchmark texts of fewer than 8 words are not looked for, 1 are" in caplog.text
 
 
 def test_runs_do_not_cross_the_texts_of_an_item(tmp_path: Path) -> None:
