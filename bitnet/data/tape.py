@@ -35,6 +35,7 @@ class Tape:
         self._waiting: OrderedDict[int, list[RawRecord]] = OrderedDict()
         self._bytes = 0
         self._passed = -1
+        self._damaged = False
         self._next: RawRecord | None = next(self._lines, None)
 
     def group(self, number: int) -> list[RawRecord] | None:
@@ -46,7 +47,7 @@ class Tape:
             lines = self._waiting.pop(number)
             self._bytes -= sum(len(line.content) for line in lines)
             return lines
-        if number <= self._passed:
+        if number <= self._passed or self._damaged:
             return None
         while self._next is not None:
             at, lines = self._next.number // self._group, self._take()
@@ -61,12 +62,13 @@ class Tape:
         assert self._next is not None
         lines, at = [self._next], self._next.number // self._group
         self._passed = at
+        self._damaged = True  # unless the file can be read on: its end must not be taken for it
         for line in self._lines:
             if line.number // self._group != at:
-                self._next = line
+                self._next, self._damaged = line, False
                 return lines
             lines.append(line)
-        self._next = None
+        self._next, self._damaged = None, False
         return lines
 
     def _keep(self, number: int, lines: list[RawRecord]) -> None:

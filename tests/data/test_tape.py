@@ -6,7 +6,7 @@ import random
 import pytest
 import zstandard
 
-from bitnet.data import LocalCorpus, dealing, tape
+from bitnet.data import DataError, LocalCorpus, dealing, tape
 from bitnet.data.records import Selection, Unit
 from bitnet.data.tape import Tapes
 from tests.data.corpora import batches, documents, module_of, same, write
@@ -58,6 +58,15 @@ def test_a_stream_that_lags_behind_reads_what_is_gone_by_itself(source, monkeypa
     assert list(tapes.records(source, Unit(0), 0, first)) == list(source.read(Unit(0), first))
     for each in others:
         assert list(tapes.records(source, Unit(0), 0, each)) == list(source.read(Unit(0), each))
+
+
+def test_damage_is_told_to_every_stream_and_never_taken_for_the_end(source, root):
+    (path,) = root.iterdir()
+    path.write_bytes(path.read_bytes()[:-20])
+    tapes = Tapes(range(4))
+    for each in selections(5):
+        with pytest.raises(DataError, match="truncated|broken"):
+            list(tapes.records(source, Unit(0), 0, each))
 
 
 @pytest.mark.parametrize("first", [1, 4, 19, 20, 333, 499, 500])
