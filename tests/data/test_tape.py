@@ -65,7 +65,7 @@ def test_damage_is_told_to_every_stream_and_never_taken_for_the_end(source, root
     path.write_bytes(path.read_bytes()[:-20])
     tapes = Tapes(range(4))
     for each in selections(5):
-        with pytest.raises(DataError, match="truncated|broken"):
+        with pytest.raises(DataError, match=r"truncated|broken"):
             list(tapes.records(source, Unit(0), 0, each))
 
 
