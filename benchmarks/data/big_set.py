@@ -41,10 +41,14 @@ def _grow(
 ) -> ShardRecord:
     """Copy a shard under another number, its training tokens drawn out to `tokens`."""
     grown = replace(shard, unit=unit)
+    hollow = part_name(shard.source, unit, TRAIN, TOKENS)
     for (old, _), (new, _) in zip(shard.files(), grown.files(), strict=True):
         (big / new).parent.mkdir(exist_ok=True)
-        shutil.copy(small / old, big / new)
-    os.truncate(big / part_name(shard.source, unit, TRAIN, TOKENS), tokens * item)
+        if new == hollow:
+            (big / new).touch()
+        else:
+            shutil.copy(small / old, big / new)
+    os.truncate(big / hollow, tokens * item)
     stored = replace(shard.train.files[TOKENS], size=tokens * item)
     train = replace(shard.train, tokens=tokens, files={**shard.train.files, TOKENS: stored})
     return replace(grown, train=train)

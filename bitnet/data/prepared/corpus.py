@@ -6,6 +6,7 @@ from collections.abc import Collection
 from dataclasses import dataclass
 from pathlib import Path
 
+from bitnet.data.collector import collector_paused
 from bitnet.data.corpus import CorpusSpec
 from bitnet.data.errors import DataError, describe_unknown
 from bitnet.data.prepared.checking import MODES, check_folder
@@ -55,9 +56,10 @@ class PreparedCorpus(CorpusSpec):
             DataError: it is unfinished, of another format, or a file is missing or was changed.
         """
         folder = Path(self.path).expanduser()
-        manifest = Manifest.read(folder)
-        check_folder(folder, manifest, self.verify)
-        return PreparedSet(folder, manifest)
+        with collector_paused():
+            manifest = Manifest.read(folder)
+            check_folder(folder, manifest, self.verify)
+            return PreparedSet(folder, manifest)
 
     def known_tokens(self) -> dict[str, float]:
         """Training tokens of each source, counted."""
