@@ -6,6 +6,7 @@ import json
 import os
 from collections.abc import Iterator
 from pathlib import Path
+from statistics import median
 from time import perf_counter
 from typing import Any
 
@@ -48,36 +49,37 @@ def drift(path: Path, tokenizer: str, tokens: int) -> dict[str, Any]:
     """Read `tokens` of one file as a stream, and watch.
 
     The first tenth is not counted: blocks fill up and the allocator's pools with them. What comes
-    after is compared with the median of its first tenth.
+    after has a band, as blocks of different sizes come and go, and must not climb.
 
     Returns:
-        tokens, documents, seconds, resident bytes at the start and at most, and `drift_percent`:
-        the largest distance from the start.
+        tokens, documents, seconds; resident bytes at the least and at most; `band_percent`: half
+        of their distance, to their middle; `growth_percent`: the median of the last fifth to that
+        of the first.
     """
     begin = perf_counter()
     module = _module(path, tokenizer)
     sizes = list(_sizes(module, tokens))
     steady = sizes[len(sizes) // 10 :]
-    start = sorted(steady[: max(len(steady) // 10, 1)])[len(steady) // 20]
-    furthest = max(steady, key=lambda size: abs(size - start))
+    least, most, fifth = min(steady), max(steady), max(len(steady) // 5, 1)
+    growth = median(steady[-fifth:]) / median(steady[:fifth]) - 1
     return {
         "tokens": tokens,
         "documents": sum(each.documents for each in module.report()),
         "seconds": round(perf_counter() - begin, 1),
-        "start_bytes": start,
-        "most_bytes": max(steady),
-        "end_bytes": steady[-1],
-        "drift_percent": round(100 * (furthest / start - 1), 2),
+        "least_bytes": least,
+        "most_bytes": most,
+        "band_percent": round(100 * (most - least) / (most + least), 2),
+        "growth_percent": round(100 * growth, 2),
     }
 
 
 def _sizes(module: MixtureModule, tokens: int) -> Iterator[int]:
     wanted = tokens // (BATCH * SAMPLE)
     for number, _ in enumerate(module.train_dataloader(), start=1):
+        module.trained_batches = number  # as training does, which lets go of older positions
         if number % _EVERY == 0 or number == wanted:
             yield resident_bytes(os.getpid())
         if number >= wanted:
-            module.trained_batches = number
             return
 
 
