@@ -7,15 +7,17 @@ streams they touch never meet as long as world size times workers divides the nu
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Iterator, Mapping
+from contextlib import closing
 from dataclasses import dataclass
-from itertools import count, islice
+from itertools import count
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor
 
+from bitnet.data.ahead import numbers_ahead
 from bitnet.data.blocks import BlockReader, Partition
 from bitnet.data.cursor import SourceCursors
 from bitnet.data.errors import DataError
@@ -130,31 +132,34 @@ class MixtureFeed:
         self._tapes = Tapes(self._streams())
 
     def __iter__(self) -> Iterator[FedBatch]:
-        """Yield batches for ever."""
-        for number in count(self._first, self._step):
-            yield self.batch(number)
+        """Yield batches for ever; each stream's come in order."""
+        plan = self._plan
+        numbers = numbers_ahead(
+            count(self._first, self._step),
+            lambda number: self._drawn(number)[1],
+            plan.sequence_length + 1,
+            plan.tokenizer,
+        )
+        with closing(numbers):
+            for number in numbers:
+                yield self._batch(number)
 
-    def batch(self, number: int) -> FedBatch:
-        """Batch `number` of this rank; each stream's batches must be asked for in order."""
+    def _drawn(self, number: int) -> tuple[NDArray[np.uint8], list[Packer]]:
+        """Source and packer of each sample of batch `number` of this rank."""
         plan = self._plan
         globally = number * plan.world + plan.rank
-        stream = globally % plan.stream.streams
         source, _ = plan.order.draws(globally * plan.micro_batch, plan.micro_batch)
-        packers = [self._packer(stream, int(index)) for index in source]
-        self._tokenise(packers)
+        stream = globally % plan.stream.streams
+        return source, [self._packer(stream, int(index)) for index in source]
+
+    def _batch(self, number: int) -> FedBatch:
+        plan = self._plan
+        source, packers = self._drawn(number)
         samples = [packer.sample(plan.sequence_length + 1) for packer in packers]
         cursors = {int(i): packer.cursor for i, packer in zip(source, packers, strict=True)}
         tokens = torch.from_numpy(np.stack(samples))
+        stream = (number * plan.world + plan.rank) % plan.stream.streams
         return FedBatch(number, stream, tokens, torch.from_numpy(source), cursors)
-
-    def _tokenise(self, packers: list[Packer]) -> None:
-        """One call of the tokenizer for the whole batch, which keeps all its threads busy."""
-        length = self._plan.sequence_length + 1
-        asked = [(packer, packer.ask(n * length)) for packer, n in Counter(packers).items()]
-        texts = [piece.text for _, pieces in asked for piece in pieces]
-        encoded = iter(self._plan.tokenizer.encode_batch(texts))
-        for packer, pieces in asked:
-            packer.put(pieces, list(islice(encoded, len(pieces))))
 
     def _streams(self) -> set[int]:
         """The streams whose batches come from here."""

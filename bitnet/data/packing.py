@@ -28,7 +28,7 @@ _MARGIN = 1.1
 
 
 @dataclass(frozen=True, slots=True)
-class _Piece:
+class Piece:
     """A piece of a document, and where the next piece starts (None after a text's last)."""
 
     block: Block
@@ -44,6 +44,14 @@ class _Piece:
     @property
     def ends_document(self) -> bool:
         return self.following is None and not self.block.unfinished
+
+
+@dataclass(frozen=True, slots=True)
+class _Asked:
+    """Text that is being tokenised, and how many tokens it is likely to make."""
+
+    pieces: list[Piece]
+    tokens: float
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,8 +82,11 @@ class Packer:
         self._resumed = cursor
         self._cursor = cursor or Cursor()
         self._pieces = self._read(reader, self._cursor)
-        self._queue: deque[tuple[_Piece, NDArray[np.int32]]] = deque()
-        self._queued = -self._cursor.token
+        self._queue: deque[tuple[Piece, NDArray[np.int32]]] = deque()
+        self._queued = -self._cursor.token  # less what was taken of the first piece before
+        self._asked: deque[_Asked] = deque()
+        self._promised = 0
+        self._fault: DataError | None = None
         self._ratio = _CHARS_PER_TOKEN
         self._block: Block | None = None
         self.spans: list[Span] = []
@@ -105,17 +116,18 @@ class Packer:
             self._queued -= len(part)
             self._note(piece, len(part))
             self._advance(piece, self._cursor.token + len(part) == len(tokens), len(part))
+        self._promised = max(0, self._promised - length)
         self._cursor = replace(self._cursor, samples=self._cursor.samples + 1)
         return np.concatenate(taken)
 
-    def _note(self, piece: _Piece, count: int) -> None:
+    def _note(self, piece: Piece, count: int) -> None:
         unit, record = piece.block.texts.origin(piece.document)
         last = self.spans[-1] if self.spans else None
         if last is not None and (last.unit, last.record) == (unit, record):
             count += self.spans.pop().count
         self.spans.append(Span(unit, record, count))
 
-    def _advance(self, piece: _Piece, finished: bool, count: int) -> None:
+    def _advance(self, piece: Piece, finished: bool, count: int) -> None:
         at = self._cursor
         if not finished:
             self._cursor = replace(at, token=at.token + count)
@@ -156,21 +168,32 @@ class Packer:
             done=block.begun,
         )
 
-    def ask(self, tokens: int) -> list[_Piece]:
-        """Text that is likely to make what the next `tokens` tokens still lack.
+    def ask(self, tokens: int) -> list[Piece]:
+        """Text that is likely to make `tokens` tokens more than were asked for before.
 
-        It must be tokenised and given to `put` before anything else is asked for. So the text of
-        all sources of a batch can go to the tokenizer at once, and little is tokenised ahead.
+        It has to be tokenised and given to `put`, in the order in which it was asked for. So the
+        text of many samples of all sources can go to the tokenizer at once, and little is tokenised
+        ahead. An error of the data is kept until a sample needs what it stands before.
         """
-        chars = (tokens - self._queued) * self._ratio * _MARGIN
-        chosen: list[_Piece] = []
-        while chars > 0 and (piece := next(self._pieces, None)) is not None:
+        self._promised += tokens
+        expected = self._queued + sum(asked.tokens for asked in self._asked)
+        chars = (self._promised - expected) * self._ratio * _MARGIN
+        chosen: list[Piece] = []
+        likely = 0.0
+        while chars > 0 and (piece := self._next_piece()) is not None:
             chosen.append(piece)
-            chars -= piece.end - piece.start + self._ratio
+            size = piece.end - piece.start + self._ratio
+            chars -= size
+            likely += size / self._ratio
+        if chosen:
+            self._asked.append(_Asked(chosen, likely))
         return chosen
 
-    def put(self, pieces: Sequence[_Piece], encoded: Sequence[list[int]]) -> None:
-        """Queue the tokens of what `ask` gave."""
+    def put(self, pieces: Sequence[Piece], encoded: Sequence[list[int]]) -> None:
+        """Queue the tokens of what `ask` gave, unless a sample could not wait for them."""
+        if not any(asked.pieces is pieces for asked in self._asked):
+            return
+        assert self._asked.popleft().pieces is pieces, "text comes back as it was asked for"
         chars = tokens = 0
         for piece, ids in zip(pieces, encoded, strict=True):
             if piece.ends_document:
@@ -183,29 +206,38 @@ class Packer:
         if chars:
             self._ratio = max(1.0, chars / max(1, tokens))
 
+    def _next_piece(self) -> Piece | None:
+        if self._fault is not None:
+            return None
+        try:
+            return next(self._pieces, None)
+        except DataError as error:
+            self._fault = error
+            return None
+
     def _fill(self, missing: int) -> None:
-        """Tokenise what is missing from this source alone."""
-        pieces = self.ask(self._queued + missing)
+        """Tokenise what is missing from this source alone: what was asked for, or more."""
+        pieces = self._asked[0].pieces if self._asked else self.ask(missing)
         if not pieces:
-            self._refuse_more()
+            raise self._fault or self._end()
         self.put(pieces, self._tokenizer.encode_batch([piece.text for piece in pieces]))
 
-    def _refuse_more(self) -> None:
+    def _end(self) -> DataError:
         epochs = self._cursor.epoch + 1
-        raise DataError(
+        return DataError(
             f"source '{self._reader.source.name}' ends here: it may be read mix.max_epochs="
             f"{epochs} time(s); without that limit it repeats, reshuffled"
         )
 
     @staticmethod
-    def _read(reader: BlockReader, at: Cursor) -> Iterator[_Piece]:
+    def _read(reader: BlockReader, at: Cursor) -> Iterator[Piece]:
         """Pieces of all documents from the cursor's on."""
         skipped, offset = at.document, at.offset
         for block in reader.blocks(at):
             for document in range(skipped, len(block.texts)):
                 text = block.texts[document]
                 for start, end in pieces_of(text, offset) if text else [(0, 0)]:
-                    yield _Piece(block, document, start, end, end if end < len(text) else None)
+                    yield Piece(block, document, start, end, end if end < len(text) else None)
                 offset = 0
             skipped = 0
 

@@ -8,7 +8,7 @@ from tokenizers import AddedToken, decoders, models, normalizers, pre_tokenizers
 from tokenizers import Tokenizer as RawTokenizer
 
 from bitnet.data import DataError, LocalCorpus, load_tokenizer
-from bitnet.data.pieces import PIECE_CHARS, pieces_of
+from bitnet.data.pieces import LONGEST_PIECE_CHARS, PIECE_CHARS, pieces_of
 from bitnet.data.pocket.bpe import train_bpe
 from bitnet.data.tokenizer import Tokenizer
 from tests.data.corpora import BYTES, batches, documents, module_of, write
@@ -129,10 +129,16 @@ def test_pieces_encode_to_the_tokens_of_the_whole(trained, kind):
 
 
 def test_pieces_of_a_blob_are_bounded_and_restart_anywhere():
-    blob = "x" * (3 * PIECE_CHARS + 5)
+    blob = "x" * (3 * LONGEST_PIECE_CHARS + 5)
     spans = list(pieces_of(blob))
-    assert max(b - a for a, b in spans) <= PIECE_CHARS
+    assert max(b - a for a, b in spans) == LONGEST_PIECE_CHARS
     assert list(pieces_of(blob, spans[2][0])) == spans[2:]
+
+
+def test_a_piece_grows_until_a_cut_changes_nothing():
+    text = "x" * (2 * PIECE_CHARS) + " y" + "z" * PIECE_CHARS
+    assert next(pieces_of(text)) == (0, 2 * PIECE_CHARS)
+    assert list(pieces_of(text))[1:] == [(2 * PIECE_CHARS, len(text))]
 
 
 @pytest.mark.skipif("fork" not in multiprocessing.get_all_start_methods(), reason="needs fork")
