@@ -9,7 +9,7 @@ queues, and a position is that of the batches taken.
 from __future__ import annotations
 
 from collections import Counter, deque
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Generator, Iterable, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from itertools import chain, islice
@@ -43,7 +43,7 @@ def numbers_ahead(
     samples: Callable[[int], list[Packer]],
     length: int,
     tokenizer: Tokenizer,
-) -> Iterator[int]:
+) -> Generator[int, None, None]:
     """The same batch numbers in the same order, each when the text it needs is tokenised.
 
     Args:

@@ -39,10 +39,12 @@ class Piece:
 
     @property
     def text(self) -> str:
+        """Its characters."""
         return self.block.texts[self.document][self.start : self.end]
 
     @property
     def ends_document(self) -> bool:
+        """Whether an end token comes behind it."""
         return self.following is None and not self.block.unfinished
 
 

@@ -10,6 +10,7 @@ from bitnet.quant.engines import (
     binary_reference_engine,
     check_engine_name,
     int8_engine,
+    int8_grad8_engine,
     reference_engine,
     select_engine,
 )
@@ -37,6 +38,7 @@ __all__ = [
     "check_engine_name",
     "int8_codes",
     "int8_engine",
+    "int8_grad8_engine",
     "int8_quantize",
     "int8_straight_through",
     "pack_ternary",

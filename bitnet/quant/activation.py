@@ -13,6 +13,10 @@ SMALLEST_PEAK = 1e-5
 LARGEST_CODE = 127
 
 
+SMALLEST_GRADIENT = 1e-30
+"""Peak below which a row of a gradient counts as nothing: gradients have no scale of their own."""
+
+
 def int8_codes(x: Tensor) -> tuple[Tensor, Tensor]:
     """Codes and scales of activations, with ``x ~ codes * scale``.
 
@@ -22,8 +26,27 @@ def int8_codes(x: Tensor) -> tuple[Tensor, Tensor]:
     Returns:
         int8 codes of the same shape, and fp32 scales ``[..., 1]`` (``max|x| / 127``).
     """
+    return _codes(x, SMALLEST_PEAK)
+
+
+def gradient_codes(g: Tensor) -> tuple[Tensor, Tensor]:
+    """Codes and scales of a gradient, row by row, with ``g ~ codes * scale``.
+
+    The same rounding as of activations, whose least peak of 1e-5 is far above what the gradient of
+    a mean over a million tokens holds. Uniform rounding adds about 0.8 % of a Gaussian row's rms.
+
+    Args:
+        g: gradient ``[..., features]`` of any floating dtype.
+
+    Returns:
+        int8 codes of the same shape, and fp32 scales ``[..., 1]``.
+    """
+    return _codes(g, SMALLEST_GRADIENT)
+
+
+def _codes(x: Tensor, smallest: float) -> tuple[Tensor, Tensor]:
     x = x.float()
-    peak = x.abs().amax(dim=-1, keepdim=True).clamp(min=SMALLEST_PEAK)
+    peak = x.abs().amax(dim=-1, keepdim=True).clamp(min=smallest)
     codes = (x * (LARGEST_CODE / peak)).round().clamp(-LARGEST_CODE - 1, LARGEST_CODE)
     return codes.to(torch.int8), peak / LARGEST_CODE
 

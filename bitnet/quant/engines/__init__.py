@@ -1,8 +1,8 @@
-"""Ways to multiply quantised activations with ternary weights; all compute the same numbers."""
+"""Ways to multiply quantised activations with ternary weights; all have the same forward pass."""
 
 from bitnet.quant.engines.blended import BlendedEngine
 from bitnet.quant.engines.contract import Engine, EngineUnavailableError
-from bitnet.quant.engines.int8 import int8_engine
+from bitnet.quant.engines.int8 import int8_engine, int8_grad8_engine
 from bitnet.quant.engines.reference import binary_reference_engine, reference_engine
 from bitnet.quant.engines.select import ENGINE_NAMES, check_engine_name, select_engine
 
@@ -14,6 +14,7 @@ __all__ = [
     "binary_reference_engine",
     "check_engine_name",
     "int8_engine",
+    "int8_grad8_engine",
     "reference_engine",
     "select_engine",
 ]

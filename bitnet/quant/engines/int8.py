@@ -1,83 +1,47 @@
-"""The fast engine: an exact int8 product forward, products of the quantised operands backward.
+"""The fast engines: an exact int8 product forward, and how precise the gradients are is a choice.
 
 Forward: ``y = (x_codes @ w_codes.T) * x_scale * w_scale``. The integer sum is exact, so the result
 differs from real arithmetic only by the rounding of the scales and of y itself. Backward, with g
-the gradient of y and both sets of codes exact in bf16:
+the gradient of y:
 
     dX = (g @ w_codes) * w_scale        dW = g.T @ (x_codes * x_scale)
 
-which is what the straight-through estimator gives. Both accumulate in fp32 and round to the compute
-dtype once. What is kept for backward is the int8 input, half of what a bf16 linear keeps.
+which is what the straight-through estimator gives. Both sets of codes are exact in bf16. dW is
+always computed so; dX also with g rounded to 8 bits a row, whose scale can be taken out of the sum,
+while the ternary operand stays exact (arXiv 2304.13013 found the weights' gradient to be the one
+that needs the precision). What is kept for backward is the int8 input, half of what bf16 keeps.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
-import torch
 from torch import Tensor
 from torch.autograd import Function
 
-from bitnet.quant.activation import int8_codes
+from bitnet.quant.activation import gradient_codes, int8_codes
+from bitnet.quant.engines.product import scaled_product, scaled_product_through
 
-# cuBLASLt asks for more than 16 rows in an int8 product; CPU has no such limit.
-_CUDA_ROWS = 32
+InputGradient = Callable[[Sequence[Tensor], Sequence[Tensor], Sequence[Tensor]], Tensor]
+"""Gradients ``[M, N_i]`` of the outputs, codes and scales to the gradient of the input."""
 
 
 def int8_engine(
     x: Tensor, weights: Sequence[Tensor], codes: Sequence[Tensor], scales: Sequence[Tensor]
 ) -> tuple[Tensor, ...]:
     """Exact integer products of one quantised input; see :class:`Engine`."""
-    x_rows = x.reshape(-1, x.shape[-1])
-    outputs = _Int8Products.apply(x_rows, *weights, *codes, *scales)  # type: ignore[no-untyped-call]
-    return tuple(y.view(*x.shape[:-1], y.shape[-1]) for y in outputs)
+    return _products(x, weights, codes, scales, exact_input_gradient)
 
 
-def integer_product(x_codes: Tensor, w_codes: Tensor) -> Tensor:
-    """``x_codes @ w_codes.T`` in int32.
-
-    Args:
-        x_codes: int8 ``[rows, in]``.
-        w_codes: int8 ``[out, in]``.
-    """
-    rows = x_codes.shape[0]
-    if x_codes.is_cuda and rows < _CUDA_ROWS:
-        x_codes = torch.nn.functional.pad(x_codes, (0, 0, 0, _CUDA_ROWS - rows))
-    return torch._int_mm(x_codes, w_codes.t())[:rows]
+def int8_grad8_engine(
+    x: Tensor, weights: Sequence[Tensor], codes: Sequence[Tensor], scales: Sequence[Tensor]
+) -> tuple[Tensor, ...]:
+    """The same forward; the input's gradient is made of int8 codes of the outputs' gradients."""
+    return _products(x, weights, codes, scales, int8_input_gradient)
 
 
-class _Int8Products(Function):
-    """Arguments: x ``[rows, in]``, then n weights, n codes and n scales."""
-
-    @staticmethod
-    def forward(ctx: Any, x: Tensor, *operands: Tensor) -> tuple[Tensor, ...]:
-        count = len(operands) // 3
-        codes, scales = operands[count : 2 * count], operands[2 * count :]
-        x_codes, x_scale = int8_codes(x)
-        ctx.save_for_backward(x_codes, x_scale, *codes, *scales)
-        ctx.weight_dtypes = tuple(weight.dtype for weight in operands[:count])
-        return tuple(
-            (integer_product(x_codes, c).float() * (x_scale * s)).to(x.dtype)
-            for c, s in zip(codes, scales, strict=True)
-        )
-
-    @staticmethod
-    def backward(ctx: Any, *grads: Tensor) -> tuple[Tensor | None, ...]:
-        count = len(grads)
-        x_codes, x_scale = ctx.saved_tensors[:2]
-        codes, scales = ctx.saved_tensors[2 : 2 + count], ctx.saved_tensors[2 + count :]
-        needs = ctx.needs_input_grad
-        dx = _input_gradient(grads, codes, scales) if needs[0] else None
-        x = (x_codes.float() * x_scale).to(grads[0].dtype)
-        dws = [
-            (g.t() @ x).to(dtype) if need else None
-            for g, dtype, need in zip(grads, ctx.weight_dtypes, needs[1:], strict=False)
-        ]
-        return (dx, *dws, *(None for _ in range(2 * count)))
-
-
-def _input_gradient(
+def exact_input_gradient(
     grads: Sequence[Tensor], codes: Sequence[Tensor], scales: Sequence[Tensor]
 ) -> Tensor:
     """Sum over the weights of ``(g @ codes) * scale``, in the dtype of the gradients."""
@@ -87,3 +51,59 @@ def _input_gradient(
     for part in parts[1:]:
         total = total + part
     return total.to(dtype)
+
+
+def int8_input_gradient(
+    grads: Sequence[Tensor], codes: Sequence[Tensor], scales: Sequence[Tensor]
+) -> Tensor:
+    """The same sum with every row of a gradient rounded to 255 steps of its own size."""
+    rounded = [gradient_codes(g) for g in grads]
+    g_codes, g_scales = [pair[0] for pair in rounded], [pair[1] for pair in rounded]
+    return scaled_product_through(g_codes, g_scales, list(codes), list(scales), grads[0].dtype)
+
+
+def _products(
+    x: Tensor,
+    weights: Sequence[Tensor],
+    codes: Sequence[Tensor],
+    scales: Sequence[Tensor],
+    input_gradient: InputGradient,
+) -> tuple[Tensor, ...]:
+    if not x.numel():
+        raise ValueError(f"an input of shape {list(x.shape)} holds no tokens")
+    x_rows = x.reshape(-1, x.shape[-1])
+    outputs = _Products.apply(input_gradient, x_rows, *weights, *codes, *scales)  # type: ignore[no-untyped-call]
+    return tuple(y.view(*x.shape[:-1], y.shape[-1]) for y in outputs)
+
+
+class _Products(Function):
+    """Arguments: how the input's gradient is made, x ``[rows, in]``, n weights, codes, scales."""
+
+    @staticmethod
+    def forward(
+        ctx: Any, input_gradient: InputGradient, x: Tensor, *operands: Tensor
+    ) -> tuple[Tensor, ...]:
+        count = len(operands) // 3
+        codes, scales = operands[count : 2 * count], operands[2 * count :]
+        x_codes, x_scale = int8_codes(x)
+        ctx.save_for_backward(x_codes, x_scale, *codes, *scales)
+        ctx.input_gradient = input_gradient
+        ctx.weight_dtypes = tuple(weight.dtype for weight in operands[:count])
+        return tuple(
+            scaled_product(x_codes, x_scale, c, s, x.dtype)
+            for c, s in zip(codes, scales, strict=True)
+        )
+
+    @staticmethod
+    def backward(ctx: Any, *grads: Tensor) -> tuple[Tensor | None, ...]:
+        count = len(grads)
+        x_codes, x_scale = ctx.saved_tensors[:2]
+        codes, scales = ctx.saved_tensors[2 : 2 + count], ctx.saved_tensors[2 + count :]
+        needs = ctx.needs_input_grad[1:]
+        dx = ctx.input_gradient(grads, codes, scales) if needs[0] else None
+        x = (x_codes.float() * x_scale).to(grads[0].dtype)
+        dws = [
+            (g.t() @ x).to(dtype) if need else None
+            for g, dtype, need in zip(grads, ctx.weight_dtypes, needs[1:], strict=False)
+        ]
+        return (None, dx, *dws, *(None for _ in range(2 * count)))

@@ -1,22 +1,29 @@
 """Which engine runs, by name and by what the device can do.
 
-``auto`` takes the fastest exact engine; where it has to take the slow one it says so, once.
+``auto`` takes the fastest engine whose numbers are exact; where it has to take the slow one it says
+so, once. How the products of a fast engine are computed is another question, answered where the
+device's products are: every answer gives the same bits.
 """
 
 from __future__ import annotations
 
 import logging
+from collections import Counter
+from collections.abc import Iterable
 from difflib import get_close_matches
 
 import torch
 
+from bitnet.quant.engines.blended import BlendedEngine
 from bitnet.quant.engines.contract import Engine, EngineUnavailableError
-from bitnet.quant.engines.int8 import int8_engine
+from bitnet.quant.engines.cpu.build import why_not as why_no_kernel
+from bitnet.quant.engines.int8 import int8_engine, int8_grad8_engine
 from bitnet.quant.engines.reference import binary_reference_engine, reference_engine
 
-ENGINE_NAMES = ("auto", "reference", "int8")
-
 _REFERENCES: dict[str, Engine] = {"bitnet": reference_engine, "binary": binary_reference_engine}
+_FAST: dict[str, Engine] = {"int8": int8_engine, "int8_grad8": int8_grad8_engine}
+
+ENGINE_NAMES = ("auto", "reference", *_FAST)
 
 _log = logging.getLogger(__name__)
 _said: set[str] = set()
@@ -37,13 +44,13 @@ def select_engine(
     """The engine for weights of ``shape`` ``(out, in)`` on ``device``.
 
     Args:
-        name: ``auto``, ``reference`` or ``int8``.
+        name: one of ``ENGINE_NAMES``.
         device: where the weights are.
         shape: of the weight.
         kind: of its quantiser, ``bitnet`` or ``binary``; only the reference engine needs to know.
 
     Raises:
-        EngineUnavailableError: no such name, or ``int8`` where it cannot run.
+        EngineUnavailableError: no such name, or a fast engine where it cannot run.
     """
     wrong = check_engine_name(name)
     if wrong:
@@ -52,13 +59,43 @@ def select_engine(
         return _REFERENCES[kind]
     missing = _why_not_int8(device, shape)
     if missing is None:
-        return int8_engine
-    if name == "int8":
-        raise EngineUnavailableError(f"engine 'int8' cannot run: {missing}; use auto or reference")
-    if missing not in _said:
-        _said.add(missing)
-        _log.warning("engine 'auto' takes the slower reference engine: %s", missing)
+        return _FAST.get(name, int8_engine)
+    if name in _FAST:
+        raise EngineUnavailableError(
+            f"engine {name!r} cannot run: {missing}; use auto or reference"
+        )
+    _say_once(f"engine 'auto' takes the slower reference engine: {missing}")
     return _REFERENCES[kind]
+
+
+def describe_engines(engines: Iterable[Engine], device: torch.device) -> str:
+    """One line for people: the engines of a model's layers, and who computes their products."""
+    counts = Counter(_name_of(engine) for engine in engines)
+    names = ", ".join(
+        name if len(counts) == 1 else f"{name} ({count} layers)" for name, count in counts.items()
+    )
+    fast = any(name in _FAST for name in counts)
+    return f"{names}; products {_products_on(device)}" if fast else names
+
+
+def _name_of(engine: Engine) -> str:
+    if isinstance(engine, BlendedEngine):
+        return "blended, until quantisation is whole"
+    named = {**_FAST, "reference": reference_engine, "binary reference": binary_reference_engine}
+    return next((name for name, each in named.items() if each is engine), repr(engine))
+
+
+def _products_on(device: torch.device) -> str:
+    if device.type != "cpu":
+        return "by torch._int_mm"
+    missing = why_no_kernel()
+    return "by the AVX-512 kernel" if missing is None else f"by torch._int_mm ({missing})"
+
+
+def _say_once(line: str) -> None:
+    if line not in _said:
+        _said.add(line)
+        _log.warning(line)
 
 
 def _why_not_int8(device: torch.device, shape: tuple[int, int]) -> str | None:

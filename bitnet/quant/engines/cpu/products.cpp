@@ -1,0 +1,297 @@
+// Products of int8 codes with ternary codes, scaled and rounded while the sums are in registers.
+//
+// A library's int8 product leaves int32 sums in memory, to be read again and scaled: eight bytes
+// moved for every two of result, mostly in fresh pages. Here a tile's sums never leave the core.
+// Sums are exact: the instruction multiplies unsigned by signed bytes without saturation, so
+// weights enter as code + 1 in {0, 1, 2}, and the sum of a row's own codes is taken off again.
+
+#include <immintrin.h>
+
+#include <algorithm>
+#include <cstdint>
+#include <cstring>
+#include <vector>
+
+namespace {
+
+constexpr int kRows = 14;        // of a tile: 28 sums and 2 weights of the 32 registers
+constexpr int kCols = 32;        // of a tile: two registers of sums
+constexpr int kTilesDown = 8;    // tiles that share a packed panel of weights
+constexpr int kRowsAtOnce = kRows * kTilesDown;
+
+struct Rows {                    // signed codes, row-major
+  const int8_t* codes;
+  const float* scales;           // one a row
+  int64_t width;                 // the length of the sums
+};
+
+struct Weights {                 // ternary codes, row-major [out, in]
+  const int8_t* codes;
+  float scale;
+  int64_t out, in;
+  bool through;                  // sum over `out` (input gradient) instead of over `in`
+};
+
+inline int64_t groups(int64_t width) { return (width + 3) / 4; }
+
+// Four codes of each of kRows rows side by side, so that a tile reads them one after another.
+void pack_rows(const Rows& rows, int64_t first, int count, int8_t* packed, int32_t* sums) {
+  const int64_t width = rows.width, whole = width / 4;
+  std::memset(sums, 0, kRows * sizeof(int32_t));
+  for (int r = 0; r < kRows; ++r) {
+    auto* to = reinterpret_cast<int32_t*>(packed) + r;
+    if (r >= count) {
+      for (int64_t g = 0; g < groups(width); ++g) to[g * kRows] = 0;
+      continue;
+    }
+    const int8_t* from = rows.codes + (first + r) * width;
+    for (int64_t g = 0; g < whole; ++g) std::memcpy(to + g * kRows, from + 4 * g, 4);
+    if (whole < groups(width)) {
+      int32_t last = 0;
+      std::memcpy(&last, from + 4 * whole, width - 4 * whole);
+      to[whole * kRows] = last;
+    }
+    __m512i total = _mm512_setzero_si512();
+    const __m512i ones = _mm512_set1_epi8(1);
+    int64_t k = 0;
+    for (; k + 64 <= width; k += 64)
+      total = _mm512_dpbusd_epi32(total, ones, _mm512_loadu_si512(from + k));
+    if (k < width) {
+      const __mmask64 rest = ~0ULL >> (64 - (width - k));
+      total = _mm512_dpbusd_epi32(total, ones, _mm512_maskz_loadu_epi8(rest, from + k));
+    }
+    sums[r] = _mm512_reduce_add_epi32(total);
+  }
+}
+
+// 16 x 16 numbers of 32 bits, columns for rows.
+inline void transpose(__m512i t[16]) {
+  __m512i u[16];
+  for (int i = 0; i < 16; i += 2) {
+    u[i] = _mm512_unpacklo_epi32(t[i], t[i + 1]);
+    u[i + 1] = _mm512_unpackhi_epi32(t[i], t[i + 1]);
+  }
+  for (int i = 0; i < 16; i += 4) {
+    t[i] = _mm512_unpacklo_epi64(u[i], u[i + 2]);
+    t[i + 1] = _mm512_unpackhi_epi64(u[i], u[i + 2]);
+    t[i + 2] = _mm512_unpacklo_epi64(u[i + 1], u[i + 3]);
+    t[i + 3] = _mm512_unpackhi_epi64(u[i + 1], u[i + 3]);
+  }
+  for (int i = 0; i < 4; ++i) {
+    u[i] = _mm512_shuffle_i32x4(t[i], t[i + 4], 0x88);
+    u[i + 4] = _mm512_shuffle_i32x4(t[i], t[i + 4], 0xdd);
+    u[i + 8] = _mm512_shuffle_i32x4(t[i + 8], t[i + 12], 0x88);
+    u[i + 12] = _mm512_shuffle_i32x4(t[i + 8], t[i + 12], 0xdd);
+  }
+  for (int i = 0; i < 4; ++i) {
+    t[i] = _mm512_shuffle_i32x4(u[i], u[i + 8], 0x88);
+    t[i + 8] = _mm512_shuffle_i32x4(u[i], u[i + 8], 0xdd);
+    t[i + 4] = _mm512_shuffle_i32x4(u[i + 4], u[i + 12], 0x88);
+    t[i + 12] = _mm512_shuffle_i32x4(u[i + 4], u[i + 12], 0xdd);
+  }
+}
+
+// A panel of kCols results: for every four terms, the four (code + 1) of each result. Bytes past
+// the end are 0, so whatever stands beside them adds nothing.
+void pack_along(const Weights& w, int64_t first, uint8_t* packed) {
+  const __m512i one = _mm512_set1_epi8(1);
+  for (int half = 0; half < 2; ++half) {
+    const int64_t base = first + 16 * half;
+    for (int64_t k = 0; k < 4 * groups(w.in); k += 64) {
+      const int64_t left = w.in - k;
+      const __mmask64 there = left >= 64 ? ~0ULL : ~0ULL >> (64 - left);
+      __m512i t[16];
+      for (int r = 0; r < 16; ++r) {
+        t[r] = _mm512_setzero_si512();
+        if (base + r < w.out) {
+          const __m512i codes = _mm512_maskz_loadu_epi8(there, w.codes + (base + r) * w.in + k);
+          t[r] = _mm512_maskz_add_epi8(there, codes, one);
+        }
+      }
+      transpose(t);
+      const int count = static_cast<int>(std::min<int64_t>(16, groups(w.in) - k / 4));
+      for (int g = 0; g < count; ++g)
+        _mm512_storeu_si512(packed + (k / 4 + g) * 4 * kCols + 64 * half, t[g]);
+    }
+  }
+}
+
+void pack_through(const Weights& w, int64_t first, uint8_t* packed) {
+  const __m256i one = _mm256_set1_epi8(1);
+  const int64_t left = w.in - first;
+  const __mmask32 there = left >= kCols ? ~0U : ~0U >> (kCols - left);
+  for (int64_t g = 0; g < groups(w.out); ++g) {
+    __m256i row[4];
+    for (int r = 0; r < 4; ++r) {
+      const int64_t n = 4 * g + r;
+      row[r] = _mm256_setzero_si256();
+      if (n < w.out) {
+        const __m256i codes = _mm256_maskz_loadu_epi8(there, w.codes + n * w.in + first);
+        row[r] = _mm256_maskz_add_epi8(there, codes, one);
+      }
+    }
+    const __m256i ab_low = _mm256_unpacklo_epi8(row[0], row[1]);
+    const __m256i ab_high = _mm256_unpackhi_epi8(row[0], row[1]);
+    const __m256i cd_low = _mm256_unpacklo_epi8(row[2], row[3]);
+    const __m256i cd_high = _mm256_unpackhi_epi8(row[2], row[3]);
+    const __m256i q0 = _mm256_unpacklo_epi16(ab_low, cd_low);    // results 0-3, 16-19
+    const __m256i q1 = _mm256_unpackhi_epi16(ab_low, cd_low);    // 4-7, 20-23
+    const __m256i q2 = _mm256_unpacklo_epi16(ab_high, cd_high);  // 8-11, 24-27
+    const __m256i q3 = _mm256_unpackhi_epi16(ab_high, cd_high);  // 12-15, 28-31
+    auto* to = reinterpret_cast<__m256i*>(packed + g * 4 * kCols);
+    _mm256_storeu_si256(to, _mm256_permute2x128_si256(q0, q1, 0x20));
+    _mm256_storeu_si256(to + 1, _mm256_permute2x128_si256(q2, q3, 0x20));
+    _mm256_storeu_si256(to + 2, _mm256_permute2x128_si256(q0, q1, 0x31));
+    _mm256_storeu_si256(to + 3, _mm256_permute2x128_si256(q2, q3, 0x31));
+  }
+}
+
+// The sums of one tile, kRows x kCols. They are locals of this function alone: an array that is
+// handed on would live in memory and be loaded and stored in every step.
+inline void tile(const int8_t* rows, const uint8_t* panel, int64_t count, int32_t* sums) {
+  __m512i left[kRows], right[kRows];
+#pragma GCC unroll 14
+  for (int r = 0; r < kRows; ++r) left[r] = right[r] = _mm512_setzero_si512();
+  const auto* at = reinterpret_cast<const int32_t*>(rows);
+  for (int64_t g = 0; g < count; ++g, at += kRows, panel += 4 * kCols) {
+    const __m512i a = _mm512_loadu_si512(panel), b = _mm512_loadu_si512(panel + 64);
+#pragma GCC unroll 14
+    for (int r = 0; r < kRows; ++r) {
+      const __m512i x = _mm512_set1_epi32(at[r]);
+      left[r] = _mm512_dpbusd_epi32(left[r], a, x);
+      right[r] = _mm512_dpbusd_epi32(right[r], b, x);
+    }
+  }
+#pragma GCC unroll 14
+  for (int r = 0; r < kRows; ++r) {
+    _mm512_store_si512(sums + r * kCols, left[r]);
+    _mm512_store_si512(sums + r * kCols + 16, right[r]);
+  }
+}
+
+// Sixteen results in their format, rounded once to nearest even.
+inline void put(float* to, __m512 y, __mmask16 there) { _mm512_mask_storeu_ps(to, there, y); }
+
+inline void put(uint16_t* to, __m512 y, __mmask16 there) {
+  const __m512i bits = _mm512_castps_si512(y);
+  const __m512i odd = _mm512_and_si512(_mm512_srli_epi32(bits, 16), _mm512_set1_epi32(1));
+  __m512i raised = _mm512_add_epi32(bits, _mm512_add_epi32(odd, _mm512_set1_epi32(0x7fff)));
+  const __mmask16 nan = _mm512_cmp_ps_mask(y, y, _CMP_UNORD_Q);
+  raised = _mm512_mask_set1_epi32(raised, nan, 0x7fc00000);
+  _mm256_mask_storeu_epi16(to, there, _mm512_cvtepi32_epi16(_mm512_srli_epi32(raised, 16)));
+}
+
+// What one tile adds up, scaled: of the first part it is set, of the others added.
+inline void scale(const int32_t* sums, const int32_t* own, const float* scales, int count,
+                  bool first, float* made) {
+  for (int r = 0; r < count; ++r) {
+    const __m512i taken = _mm512_set1_epi32(own[r]);
+    const __m512 factor = _mm512_set1_ps(scales[r]);
+    for (int half = 0; half < 2; ++half) {
+      const int64_t place = r * kCols + 16 * half;
+      float* at = made + place;
+      const __m512i sum = _mm512_sub_epi32(_mm512_load_si512(sums + place), taken);
+      __m512 y = _mm512_mul_ps(_mm512_cvtepi32_ps(sum), factor);
+      if (!first) y = _mm512_add_ps(_mm512_loadu_ps(at), y);
+      _mm512_storeu_ps(at, y);
+    }
+  }
+}
+
+template <typename T>
+void store(const float* made, int rows, int64_t cols, T* y, int64_t stride) {
+  for (int r = 0; r < rows; ++r) {
+    for (int half = 0; half < 2; ++half) {
+      const int64_t left = cols - 16 * half;
+      if (left <= 0) break;
+      const __mmask16 there = left >= 16 ? 0xffff : 0xffff >> (16 - left);
+      put(y + r * stride + 16 * half, _mm512_loadu_ps(made + r * kCols + 16 * half), there);
+    }
+  }
+}
+
+struct Packed {                  // rows of one block and part, ready for tiles
+  std::vector<int8_t> codes;
+  int32_t own[kRowsAtOnce];      // sums of each row's codes
+  float factors[kRowsAtOnce];    // the row's scale times the weight's
+};
+
+void pack_block(const Rows& rows, float scale, int64_t first, int64_t count, Packed& packed) {
+  const int64_t tile_bytes = kRows * 4 * groups(rows.width);
+  packed.codes.resize(kTilesDown * tile_bytes);
+  for (int64_t r = 0; r < count; r += kRows) {
+    const int here = static_cast<int>(std::min<int64_t>(kRows, count - r));
+    pack_rows(rows, first + r, here, packed.codes.data() + r / kRows * tile_bytes, packed.own + r);
+  }
+  for (int64_t r = 0; r < count; ++r) packed.factors[r] = rows.scales[first + r] * scale;
+}
+
+template <typename T>
+void products(const Rows* rows, const Weights* weights, int parts, int64_t height, int64_t out,
+              T* y) {
+  // Kept from call to call, since fresh pages cost more than packing does.
+  static thread_local std::vector<uint8_t> kept;
+  std::vector<int64_t> starts(parts + 1, 0);
+  const int64_t panels = (out + kCols - 1) / kCols;
+  for (int p = 0; p < parts; ++p)
+    starts[p + 1] = starts[p] + panels * kCols * 4 * groups(rows[p].width);
+  if (static_cast<int64_t>(kept.size()) < starts[parts]) kept.resize(starts[parts]);
+  uint8_t* const packed_weights = kept.data();
+  const int64_t blocks = (height + kRowsAtOnce - 1) / kRowsAtOnce;
+#pragma omp parallel
+  {
+    static thread_local std::vector<Packed> packed;
+    if (static_cast<int>(packed.size()) < parts) packed.resize(parts);
+#pragma omp for schedule(dynamic, 4)
+    for (int64_t job = 0; job < parts * panels; ++job) {
+      const int64_t p = job / panels, panel = job % panels;
+      uint8_t* to = packed_weights + starts[p] + panel * kCols * 4 * groups(rows[p].width);
+      if (weights[p].through) pack_through(weights[p], panel * kCols, to);
+      else pack_along(weights[p], panel * kCols, to);
+    }
+#pragma omp for schedule(dynamic)
+    for (int64_t block = 0; block < blocks; ++block) {
+      const int64_t first = block * kRowsAtOnce;
+      const int64_t count = std::min<int64_t>(kRowsAtOnce, height - first);
+      for (int p = 0; p < parts; ++p) pack_block(rows[p], weights[p].scale, first, count, packed[p]);
+      for (int64_t panel = 0; panel < panels; ++panel) {
+        for (int64_t r = 0; r < count; r += kRows) {
+          const int here = static_cast<int>(std::min<int64_t>(kRows, count - r));
+          alignas(64) float made[kRows * kCols];
+          for (int p = 0; p < parts; ++p) {
+            const int64_t length = groups(rows[p].width);
+            alignas(64) int32_t sums[kRows * kCols];
+            tile(packed[p].codes.data() + r * 4 * length,
+                 packed_weights + starts[p] + panel * kCols * 4 * length, length, sums);
+            scale(sums, packed[p].own + r, packed[p].factors + r, here, p == 0, made);
+          }
+          store(made, here, out - panel * kCols, y + (first + r) * out + panel * kCols, out);
+        }
+      }
+    }
+  }
+}
+
+}  // namespace
+
+// y [height, out] is the sum over the parts of rows times weights, scaled; `wide` asks for fp32
+// instead of bf16. With `through` the sums run over the weights' first side.
+extern "C" void bitnet_products(int parts, const int8_t* const* codes, const float* const* scales,
+                                const int8_t* const* weights, const float* const* weight_scales,
+                                const int64_t* widths, int64_t height, int64_t out, int through,
+                                int wide, void* y) {
+  std::vector<Rows> rows;
+  std::vector<Weights> factors;
+  for (int p = 0; p < parts; ++p) {
+    rows.push_back({codes[p], scales[p], widths[p]});
+    if (through) factors.push_back({weights[p], *weight_scales[p], widths[p], out, true});
+    else factors.push_back({weights[p], *weight_scales[p], out, widths[p], false});
+  }
+  if (wide) products(rows.data(), factors.data(), parts, height, out, static_cast<float*>(y));
+  else products(rows.data(), factors.data(), parts, height, out, static_cast<uint16_t*>(y));
+}
+
+extern "C" int bitnet_runs_here() {
+  return __builtin_cpu_supports("avx512vnni") && __builtin_cpu_supports("avx512bw") &&
+         __builtin_cpu_supports("avx512dq") && __builtin_cpu_supports("avx512vl");
+}

@@ -1,0 +1,70 @@
+"""The products of int8 codes with ternary codes as operations of torch, one for every device.
+
+Scaling and rounding belong to the product, so that no int32 sums are stored. The operations say
+what they return without computing it, so a compiled step holds them as they are; the rounding of
+their input to codes stays ordinary torch, which the compiler merges with the norm before it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import torch
+from torch import Tensor
+from torch.library import custom_op
+
+from bitnet.quant.engines.cpu.products import summed_products
+
+
+@custom_op("bitnet::scaled_product", mutates_args=(), device_types="cpu")
+def scaled_product(
+    x_codes: Tensor, x_scale: Tensor, w_codes: Tensor, w_scale: Tensor, dtype: torch.dtype
+) -> Tensor:
+    """``(x_codes @ w_codes.T).float() * (x_scale * w_scale)``, rounded once to `dtype`.
+
+    Args:
+        x_codes: int8 ``[M, K]``.
+        x_scale: fp32 ``[M, 1]``.
+        w_codes: ternary int8 ``[N, K]``.
+        w_scale: fp32 scalar.
+        dtype: of the result ``[M, N]``.
+    """
+    return summed_products([x_codes], [x_scale], [w_codes], [w_scale], dtype, through=False)
+
+
+@scaled_product.register_fake
+def _(
+    x_codes: Tensor, x_scale: Tensor, w_codes: Tensor, w_scale: Tensor, dtype: torch.dtype
+) -> Tensor:
+    return x_codes.new_empty((x_codes.shape[0], w_codes.shape[0]), dtype=dtype)
+
+
+@custom_op("bitnet::scaled_product_through", mutates_args=(), device_types="cpu")
+def scaled_product_through(
+    g_codes: Sequence[Tensor],
+    g_scales: Sequence[Tensor],
+    w_codes: Sequence[Tensor],
+    w_scales: Sequence[Tensor],
+    dtype: torch.dtype,
+) -> Tensor:
+    """Sum over the weights of ``(g_codes @ w_codes).float() * (g_scale * w_scale)``, in `dtype`.
+
+    Args:
+        g_codes: int8 ``[M, N_i]``.
+        g_scales: fp32 ``[M, 1]`` each.
+        w_codes: ternary int8 ``[N_i, K]``.
+        w_scales: fp32 scalars.
+        dtype: of the result ``[M, K]``; the sum is fp32 and rounded once.
+    """
+    return summed_products(g_codes, g_scales, w_codes, w_scales, dtype, through=True)
+
+
+@scaled_product_through.register_fake
+def _(
+    g_codes: Sequence[Tensor],
+    g_scales: Sequence[Tensor],
+    w_codes: Sequence[Tensor],
+    w_scales: Sequence[Tensor],
+    dtype: torch.dtype,
+) -> Tensor:
+    return g_codes[0].new_empty((g_codes[0].shape[0], w_codes[0].shape[1]), dtype=dtype)

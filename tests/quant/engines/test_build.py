@@ -1,0 +1,88 @@
+"""Building the CPU kernel: kept, rebuilt when something changed, and never silently missing."""
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+import torch
+
+from bitnet.quant.engines.cpu import build
+from bitnet.quant.engines.product import scaled_product
+
+
+@pytest.fixture(autouse=True)
+def _fresh(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
+    build.load.cache_clear()
+    build.why_not.cache_clear()
+    yield
+    build.load.cache_clear()
+    build.why_not.cache_clear()
+
+
+@pytest.fixture
+def compiler(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A compiler that writes nothing that can be loaded, and notes that it was called."""
+    path = tmp_path / "fake"
+    path.write_text(
+        "#!/bin/sh\n"
+        'echo "$@" >> "$0.calls"\n'
+        'if [ "$1" = --version ]; then echo fake 1; exit; fi\n'
+        'while [ "$1" != -o ]; do shift; done\n'
+        'echo nothing > "$2"\n'
+    )
+    path.chmod(0o755)
+    monkeypatch.setenv("CXX", str(path))
+    return path
+
+
+def test_a_build_is_kept(compiler: Path) -> None:
+    first = build._built(str(compiler))
+    assert build._built(str(compiler)) == first and first.parent == build.cache_folder()
+    calls = (compiler.parent / "fake.calls").read_text().splitlines()
+    assert sum("-shared" in call for call in calls) == 1
+
+
+def test_another_source_is_another_build(
+    compiler: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    first = build._built(str(compiler))
+    changed = tmp_path / "other.cpp"
+    changed.write_text("int x;")
+    monkeypatch.setattr(build, "SOURCE", changed)
+    assert build._built(str(compiler)) != first
+
+
+def test_without_a_compiler_public_operations_serve(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("PATH", "")
+    monkeypatch.delenv("CXX", raising=False)
+    assert "no C++ compiler" in str(build.why_not())
+    codes = torch.ones(2, 4, dtype=torch.int8)
+    y = scaled_product(codes, torch.ones(2, 1), codes, torch.tensor(0.5), torch.float32)
+    assert torch.equal(y, torch.full((2, 2), 2.0))
+
+
+def test_a_library_that_cannot_be_loaded_is_told(compiler: Path) -> None:
+    assert "products-" in str(build.why_not())
+    codes = torch.ones(1, 1, dtype=torch.int8)
+    y = scaled_product(codes, torch.ones(1, 1), codes, torch.tensor(2.0), torch.float32)
+    assert y.item() == 2.0
+
+
+def test_a_failing_compiler_is_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    path = tmp_path / "failing"
+    path.write_text(
+        '#!/bin/sh\n[ "$1" = --version ] && exit 0\necho "x.cpp: error: no" >&2\nexit 1\n'
+    )
+    path.chmod(0o755)
+    monkeypatch.setenv("CXX", str(path))
+    assert build.why_not() == f"{path} failed: x.cpp: error: no"
+
+
+def test_a_home_that_cannot_be_written_is_no_obstacle(
+    compiler: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "file").write_text("")
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "file"))
+    monkeypatch.setattr("tempfile.gettempdir", lambda: str(tmp_path / "elsewhere"))
+    assert build._built(str(compiler)).is_relative_to(tmp_path / "elsewhere")
