@@ -17,11 +17,16 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import Any
 
+import torch
 from torch import Tensor
 from torch.autograd import Function
 
 from bitnet.quant.activation import gradient_codes, int8_codes
-from bitnet.quant.engines.product import scaled_product, scaled_product_through
+from bitnet.quant.engines.product import (
+    scaled_product,
+    scaled_product_through,
+    weight_gradient,
+)
 
 InputGradient = Callable[[Sequence[Tensor], Sequence[Tensor], Sequence[Tensor]], Tensor]
 """Gradients ``[M, N_i]`` of the outputs, codes and scales to the gradient of the input."""
@@ -101,9 +106,14 @@ class _Products(Function):
         codes, scales = ctx.saved_tensors[2 : 2 + count], ctx.saved_tensors[2 + count :]
         needs = ctx.needs_input_grad[1:]
         dx = ctx.input_gradient(grads, codes, scales) if needs[0] else None
-        x = (x_codes.float() * x_scale).to(grads[0].dtype)
         dws = [
-            (g.t() @ x).to(dtype) if need else None
+            _weight_gradient(g, x_codes, x_scale, dtype) if need else None
             for g, dtype, need in zip(grads, ctx.weight_dtypes, needs[1:], strict=False)
         ]
         return (None, dx, *dws, *(None for _ in range(2 * count)))
+
+
+def _weight_gradient(g: Tensor, x_codes: Tensor, x_scale: Tensor, dtype: torch.dtype) -> Tensor:
+    if g.device.type == "cpu":
+        return weight_gradient(g, x_codes, x_scale, dtype)
+    return (g.t() @ (x_codes.float() * x_scale).to(g.dtype)).to(dtype)

@@ -14,6 +14,7 @@ from torch import Tensor
 from torch.library import custom_op
 
 from bitnet.quant.engines.cpu.products import summed_products
+from bitnet.quant.engines.cpu.products import weight_gradient as weight_gradient_on_cpu
 
 
 @custom_op("bitnet::scaled_product", mutates_args=(), device_types="cpu")
@@ -68,3 +69,23 @@ def _(
     dtype: torch.dtype,
 ) -> Tensor:
     return g_codes[0].new_empty((g_codes[0].shape[0], w_codes[0].shape[1]), dtype=dtype)
+
+
+@custom_op("bitnet::weight_gradient", mutates_args=(), device_types="cpu")
+def weight_gradient(g: Tensor, x_codes: Tensor, x_scale: Tensor, dtype: torch.dtype) -> Tensor:
+    """``g.T @ (x_codes * x_scale)``, operands in g's dtype; on CPU alone.
+
+    Elsewhere the codes are made bf16 by the compiler and the product is the library's.
+
+    Args:
+        g: gradient ``[M, out]`` of the outputs.
+        x_codes: int8 ``[M, in]``.
+        x_scale: fp32 ``[M, 1]``.
+        dtype: of the result ``[out, in]``.
+    """
+    return weight_gradient_on_cpu(g, x_codes, x_scale, dtype)
+
+
+@weight_gradient.register_fake
+def _(g: Tensor, x_codes: Tensor, x_scale: Tensor, dtype: torch.dtype) -> Tensor:
+    return g.new_empty((g.shape[1], x_codes.shape[1]), dtype=dtype)

@@ -49,7 +49,7 @@ def test_another_source_is_another_build(
     first = build._built(str(compiler))
     changed = tmp_path / "other.cpp"
     changed.write_text("int x;")
-    monkeypatch.setattr(build, "SOURCE", changed)
+    monkeypatch.setattr(build, "SOURCES", [changed])
     assert build._built(str(compiler)) != first
 
 

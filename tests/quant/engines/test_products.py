@@ -6,7 +6,11 @@ from torch import Tensor
 from torch.library import opcheck
 
 from bitnet.quant.engines.cpu import build, products
-from bitnet.quant.engines.product import scaled_product, scaled_product_through
+from bitnet.quant.engines.product import (
+    scaled_product,
+    scaled_product_through,
+    weight_gradient,
+)
 
 SHAPES = [
     (1, 1, 1),
@@ -115,3 +119,19 @@ def test_threads_do_not_change_a_bit() -> None:
     finally:
         torch.set_num_threads(threads)
     assert torch.equal(alone, scaled_product(*part, torch.bfloat16))
+
+
+@pytest.mark.parametrize("shape", [*SHAPES, (2049, 70, 130), (5000, 15, 31)], ids=str)
+@pytest.mark.parametrize("dtype", DTYPES[:2], ids=str)
+def test_a_weight_gradient_sums_over_all_tokens(
+    shape: tuple[int, int, int], dtype: torch.dtype, way: str
+) -> None:
+    rows, outs, width = shape
+    x_codes, x_scale, _, _ = _part(rows, outs, width, through=False)
+    g = torch.randn(rows, outs, generator=torch.Generator().manual_seed(1)).to(dtype)
+    got = weight_gradient(g, x_codes, x_scale, torch.float32)
+    expected = g.double().T @ (x_codes.float() * x_scale).to(dtype).double()
+    rounded = dtype == torch.bfloat16 and way == "public"
+    assert got.dtype == torch.float32
+    assert (got - expected).norm() <= (3e-3 if rounded else 2e-6) * expected.norm()
+    opcheck(weight_gradient, (g, x_codes, x_scale, torch.float32))

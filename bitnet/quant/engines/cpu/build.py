@@ -1,6 +1,6 @@
 """Builds the CPU kernel with the C++ compiler that torch.compile needs too, once a machine.
 
-The source is plain C++ of one file without torch's headers, so a build takes two seconds; the
+The sources are plain C++ without torch's headers, so a build takes two seconds; the
 result is kept in the user's cache under a digest of everything it depends on. Where there is no
 compiler, or the processor lacks the instructions, the reason is kept instead, and public operations
 serve.
@@ -17,13 +17,14 @@ import tempfile
 from functools import cache
 from pathlib import Path
 
-SOURCE = Path(__file__).with_name("products.cpp")
+SOURCES = [Path(__file__).with_name(name) for name in ("products.cpp", "weight_gradient.cpp")]
 COMPILERS = ("g++", "clang++", "c++")
 FLAGS = (
     *("-O3", "-std=c++17", "-shared", "-fPIC", "-fopenmp"),
     # A fused multiply-add would round otherwise than the formula does.
     "-ffp-contract=off",
-    *("-mavx512f", "-mavx512bw", "-mavx512dq", "-mavx512vl", "-mavx512vnni", "-mtune=native"),
+    *("-mavx512f", "-mavx512bw", "-mavx512dq", "-mavx512vl", "-mavx512vnni"),
+    *("-mavx512bf16", "-mtune=native"),
 )
 
 
@@ -72,7 +73,7 @@ def _compiler() -> str:
 def _built(compiler: str) -> Path:
     """The library for this source, compiler and flags; built if it is not there."""
     version = _run([compiler, "--version"])
-    parts = (SOURCE.read_text(), version, *FLAGS)
+    parts = (*(source.read_text() for source in SOURCES), version, *FLAGS)
     digest = hashlib.sha256("\n".join(parts).encode()).hexdigest()[:16]
     for folder in (cache_folder(), Path(tempfile.gettempdir()) / f"bitnet-{os.getuid()}"):
         path = folder / f"products-{digest}.so"
@@ -89,7 +90,7 @@ def _built(compiler: str) -> Path:
 def _build(compiler: str, path: Path) -> Path:
     with tempfile.TemporaryDirectory(dir=path.parent) as folder:
         made = Path(folder) / path.name
-        _run([compiler, *FLAGS, str(SOURCE), "-o", str(made)])
+        _run([compiler, *FLAGS, *map(str, SOURCES), "-o", str(made)])
         made.replace(path)  # whole or not at all: processes may build side by side
     return path
 

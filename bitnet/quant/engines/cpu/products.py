@@ -1,6 +1,8 @@
-"""The CPU's products of int8 codes with ternary codes: our kernel, or public operations.
+"""The CPU's products of codes: our kernels, or public operations.
 
-Both give the same bits: the sums are exact, and they are scaled and rounded in the same order.
+Products of int8 codes with ternary ones have the same bits either way: the sums are exact, and they
+are scaled and rounded in the same order. Weight gradients are sums of bf16 products in fp32, and
+differ in the order of summation; the kernel does not round them to bf16 at the end.
 """
 
 from __future__ import annotations
@@ -39,6 +41,30 @@ def summed_products(
     """
     serve = _by_kernel if dtype in _KERNEL_DTYPES and why_not() is None else _by_public
     return serve(rows, row_scales, codes, scales, dtype, through)
+
+
+def weight_gradient(g: Tensor, x_codes: Tensor, x_scale: Tensor, dtype: torch.dtype) -> Tensor:
+    """``g.T @ (x_codes * x_scale)``, operands in the dtype of g.
+
+    Args:
+        g: gradient ``[M, out]`` of the outputs.
+        x_codes: int8 ``[M, in]``.
+        x_scale: fp32 ``[M, 1]``.
+        dtype: of the result ``[out, in]``.
+    """
+    fits = g.dtype == torch.bfloat16 and dtype == torch.float32
+    if not (fits and why_not() is None and load().bitnet_has_bf16()):
+        return (g.t() @ (x_codes.float() * x_scale).to(g.dtype)).to(dtype)
+    g, x_codes, x_scale = g.contiguous(), x_codes.contiguous(), x_scale.contiguous()
+    result = torch.empty(g.shape[1], x_codes.shape[1])
+    load().bitnet_weight_gradient(
+        ctypes.c_void_p(g.data_ptr()),
+        ctypes.c_void_p(x_codes.data_ptr()),
+        ctypes.c_void_p(x_scale.data_ptr()),
+        *(ctypes.c_int64(size) for size in (len(g), *result.shape)),
+        ctypes.c_void_p(result.data_ptr()),
+    )
+    return result
 
 
 def _by_public(

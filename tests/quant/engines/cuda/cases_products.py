@@ -112,6 +112,13 @@ def test_the_tiles_that_are_measured() -> None:
         assert torch.equal(got.cpu(), formula(operands)), tile.label
 
 
+@pytest.mark.parametrize("parts", [1, 2])
+def test_rows_that_are_measured_as_one_have_the_same_tiles(parts: int) -> None:
+    for power in range(17):
+        low, high = 2**power + 1, 2 ** (power + 1)
+        assert scaled_mm.tiles_for(low, parts) == scaled_mm.tiles_for(high, parts)
+
+
 def test_every_tile_is_walked_once() -> None:
     """More bands than one, the last of them not full, and columns that do not fill a tile."""
     operands = problem(16 * 5 + 3, 32 * 3 + 1, (33,), torch.float32)

@@ -7,6 +7,7 @@ imported it before. Where there is no GPU the cases run in its interpreter.
 import os
 import subprocess
 import sys
+from importlib.metadata import version
 from importlib.util import find_spec
 from pathlib import Path
 
@@ -25,6 +26,8 @@ def test_cases(cases: str, runs: bool, tmp_path: Path) -> None:
     """``runs``: whether the cases run kernels, or only compile them."""
     environment = {**os.environ, "TRITON_INTERPRET": "0", "TRITON_CACHE_DIR": str(tmp_path)}
     if runs and not torch.cuda.is_available():
+        if version("triton").startswith("3.6."):
+            pytest.skip("the interpreter of Triton 3.6 does not run with NumPy 2.4")
         environment["TRITON_INTERPRET"] = "1"
     done = subprocess.run(
         [sys.executable, "-m", "pytest", "-p", "no:cacheprovider", str(HERE / cases)],

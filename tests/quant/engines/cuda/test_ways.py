@@ -91,6 +91,13 @@ def test_registering_gives_the_ops_their_cuda_kernels() -> None:
     assert torch.equal(on_cpu, multiply_by_library(problem(4, 8, 16, dtype=torch.float32)))
 
 
+def test_who_makes_the_products(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("bitnet.quant.engines.cuda.int_mm.has_triton", lambda: True)
+    assert "whichever is faster" in cuda.served_by()
+    monkeypatch.setattr("bitnet.quant.engines.cuda.int_mm.has_triton", lambda: False)
+    assert "Triton is not installed" in cuda.served_by()
+
+
 def test_the_rows_kernel_leaves_other_devices_alone() -> None:
     assert cuda.codes_of(torch.randn(4, 8), 1e-5) is None
 

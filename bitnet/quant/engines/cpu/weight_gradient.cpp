@@ -1,0 +1,146 @@
+// The weight gradient: bf16 products of the outputs' gradient with the codes that were kept.
+//
+// dW = g' x sums over the tokens. A library takes x in bf16, so the codes would be made bf16 in
+// memory first; here they become bf16 while a panel is packed. Sums are fp32 and stay so: the
+// gradient of an fp32 weight is not rounded on its way.
+
+#include <immintrin.h>
+
+#include <algorithm>
+#include <cstdint>
+#include <vector>
+
+namespace {
+
+constexpr int kRows = 14;          // of a tile: 28 sums and 2 columns of the 32 registers
+constexpr int kCols = 32;          // of a tile: two registers of sums
+constexpr int kTilesDown = 6;      // tiles that share a packed panel
+constexpr int64_t kTokens = 2048;  // summed before the sums are put away: panels stay in the cache
+constexpr int64_t kPairs = kTokens / 2;
+
+inline __mmask16 first_of_16(int64_t left) {
+  return left >= 16 ? 0xffff : left <= 0 ? 0 : 0xffff >> (16 - left);
+}
+
+// Sixteen numbers of one token under sixteen of the next, in pairs of bf16.
+inline __m512i pairs(__m256i lower, __m256i upper) {
+  return _mm512_or_si512(_mm512_cvtepu16_epi32(lower),
+                         _mm512_slli_epi32(_mm512_cvtepu16_epi32(upper), 16));
+}
+
+inline __m256i codes_to_bf16(const int8_t* codes, float scale, __mmask16 there) {
+  const __m512i wide = _mm512_cvtepi8_epi32(_mm_maskz_loadu_epi8(there, codes));
+  const __m512 x = _mm512_mul_ps(_mm512_cvtepi32_ps(wide), _mm512_set1_ps(scale));
+  return (__m256i)_mm512_cvtneps_pbh(x);
+}
+
+struct Problem {
+  const uint16_t* gradient;  // bf16 [tokens, out]
+  const int8_t* codes;       // [tokens, in]
+  const float* scales;       // [tokens]
+  int64_t tokens, out, in;
+};
+
+void pack_codes(const Problem& p, int64_t token, int64_t count, int64_t column, uint8_t* packed) {
+  for (int64_t t = 0; t < count; t += 2) {
+    const int64_t at = token + t;
+    const bool second = t + 1 < count;
+    for (int half = 0; half < 2; ++half) {
+      const int64_t place = column + 16 * half;
+      const __mmask16 there = first_of_16(p.in - place);
+      const __m256i lower = codes_to_bf16(p.codes + at * p.in + place, p.scales[at], there);
+      const __m256i upper = second ? codes_to_bf16(p.codes + (at + 1) * p.in + place,
+                                                   p.scales[at + 1], there)
+                                   : _mm256_setzero_si256();
+      _mm512_storeu_si512(packed + t / 2 * 4 * kCols + 64 * half, pairs(lower, upper));
+    }
+  }
+}
+
+void pack_gradient(const Problem& p, int64_t token, int64_t count, int64_t row, int32_t* packed) {
+  const __mmask16 there = first_of_16(std::min<int64_t>(kRows, p.out - row));
+  for (int64_t t = 0; t < count; t += 2) {
+    const uint16_t* at = p.gradient + (token + t) * p.out + row;
+    const __m256i lower = _mm256_maskz_loadu_epi16(there, at);
+    const __m256i upper =
+        t + 1 < count ? _mm256_maskz_loadu_epi16(there, at + p.out) : _mm256_setzero_si256();
+    _mm512_mask_storeu_epi32(packed + t / 2 * kRows, 0x3fff, pairs(lower, upper));
+  }
+}
+
+inline void tile(const int32_t* rows, const uint8_t* panel, int64_t count, float* sums) {
+  __m512 left[kRows], right[kRows];
+#pragma GCC unroll 14
+  for (int r = 0; r < kRows; ++r) left[r] = right[r] = _mm512_setzero_ps();
+  for (int64_t g = 0; g < count; ++g, rows += kRows, panel += 4 * kCols) {
+    const __m512bh a = (__m512bh)_mm512_loadu_si512(panel);
+    const __m512bh b = (__m512bh)_mm512_loadu_si512(panel + 64);
+#pragma GCC unroll 14
+    for (int r = 0; r < kRows; ++r) {
+      const __m512bh x = (__m512bh)_mm512_set1_epi32(rows[r]);
+      left[r] = _mm512_dpbf16_ps(left[r], a, x);
+      right[r] = _mm512_dpbf16_ps(right[r], b, x);
+    }
+  }
+#pragma GCC unroll 14
+  for (int r = 0; r < kRows; ++r) {
+    _mm512_store_ps(sums + r * kCols, left[r]);
+    _mm512_store_ps(sums + r * kCols + 16, right[r]);
+  }
+}
+
+void put(const Problem& p, const float* sums, int64_t row, int64_t column, bool first, float* dw) {
+  const int64_t rows = std::min<int64_t>(kRows, p.out - row);
+  for (int64_t r = 0; r < rows; ++r) {
+    for (int half = 0; half < 2; ++half) {
+      const int64_t place = column + 16 * half;
+      const __mmask16 there = first_of_16(p.in - place);
+      float* to = dw + (row + r) * p.in + place;
+      __m512 sum = _mm512_load_ps(sums + r * kCols + 16 * half);
+      if (!first) sum = _mm512_add_ps(_mm512_maskz_loadu_ps(there, to), sum);
+      _mm512_mask_storeu_ps(to, there, sum);
+    }
+  }
+}
+
+}  // namespace
+
+// dw [out, in] fp32 = gradient' (codes * scales), operands in bf16.
+extern "C" void bitnet_weight_gradient(const uint16_t* gradient, const int8_t* codes,
+                                       const float* scales, int64_t tokens, int64_t out,
+                                       int64_t in, float* dw) {
+  static thread_local std::vector<uint8_t> kept;  // fresh pages cost more than packing does
+  const Problem problem{gradient, codes, scales, tokens, out, in};
+  const int64_t panels = (in + kCols - 1) / kCols;
+  const int64_t panel_bytes = kPairs * 4 * kCols;
+  if (static_cast<int64_t>(kept.size()) < panels * panel_bytes) kept.resize(panels * panel_bytes);
+  uint8_t* const packed_codes = kept.data();
+  const int64_t height = kTilesDown * kRows, blocks = (out + height - 1) / height;
+#pragma omp parallel
+  {
+    static thread_local std::vector<int32_t> rows(kTilesDown * kPairs * kRows);
+    for (int64_t token = 0; token < tokens; token += kTokens) {
+      const int64_t count = std::min(kTokens, tokens - token), steps = (count + 1) / 2;
+#pragma omp for schedule(dynamic, 2)
+      for (int64_t panel = 0; panel < panels; ++panel)
+        pack_codes(problem, token, count, panel * kCols, packed_codes + panel * panel_bytes);
+#pragma omp for schedule(dynamic)
+      for (int64_t block = 0; block < blocks; ++block) {
+        const int64_t first = block * height, end = std::min(first + height, out);
+        for (int64_t row = first; row < end; row += kRows)
+          pack_gradient(problem, token, count, row,
+                        rows.data() + (row - first) / kRows * kPairs * kRows);
+        for (int64_t panel = 0; panel < panels; ++panel) {
+          for (int64_t row = first; row < end; row += kRows) {
+            alignas(64) float sums[kRows * kCols];
+            tile(rows.data() + (row - first) / kRows * kPairs * kRows,
+                 packed_codes + panel * panel_bytes, steps, sums);
+            put(problem, sums, row, panel * kCols, token == 0, dw);
+          }
+        }
+      }
+    }
+  }
+}
+
+extern "C" int bitnet_has_bf16() { return __builtin_cpu_supports("avx512bf16"); }
