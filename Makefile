@@ -1,7 +1,7 @@
 # One command a wish; `make` alone lists them. Each target makes what it needs first.
 PYTHON ?= python3
 VENV ?= .venv
-BENCH ?= train_step
+BENCH ?= train
 ARGS ?=
 
 BIN := $(VENV)/bin
@@ -29,11 +29,12 @@ lint: $(STAMP) ## Check style, formatting and types
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 
-bench: $(STAMP) ## Run one benchmark (BENCH=train_step)
+bench: $(STAMP) ## Run one benchmark (BENCH=train)
 	$(BIN)/bitnet bench $(BENCH) $(ARGS)
 
-peers: $(STAMP) ## Install the libraries that `bench BENCH=data` compares with
+peers: $(STAMP) ## Install the libraries that `bench` compares with
 	$(BIN)/python -m pip install --quiet --no-deps -r benchmarks/peers.txt
+	$(BIN)/python -m pip install --quiet --no-deps --upgrade --target $(VENV)/peers -r benchmarks/peers_apart.txt
 
 clean: ## Remove .venv, caches and build outputs; runs/ stays
 	rm -rf $(VENV) build dist .mypy_cache .pytest_cache .ruff_cache

@@ -17,7 +17,7 @@ VERBS = {
     "status": "how far a run is, its last losses and the time left",
     "prepare": "tokenise a corpus once into shards that are trained from at memory speed",
     "data": "list, inspect, at, verify, score: corpora, and what a run saw of them",
-    "bench": "train_step, data: time and memory against the dense twin and other feeds",
+    "bench": "train, data: time and memory beside the dense twin, and beside peers",
 }
 
 WITH_HELP = ("train", "eval", "generate", "prepare", "data", "plan")

@@ -53,8 +53,13 @@ ROOMS = {
     "api": room(f"{BELOW_CONFIG} config commands"),
     "__init__": room("api"),
 }
-# One file of data/ is allowed Lightning: it wraps the feed for the trainer.
-EXTRA_PACKAGES = {"data/module.py": frozenset({"lightning"})}
+# One file of data/ is allowed Lightning: it wraps the feed for the trainer. Kernels for GPUs are
+# written in Triton, each loaded only where it runs.
+_KERNELS = ("gemm_kernels", "helper_kernels", "row_kernels", "scaled_mm")
+EXTRA_PACKAGES = {
+    "data/module.py": frozenset({"lightning"}),
+    **{f"quant/engines/cuda/{name}.py": frozenset({"triton"}) for name in _KERNELS},
+}
 
 
 def imports(source: str, path: str) -> list[tuple[int, str]]:

@@ -34,7 +34,7 @@ class Bench:
 
 
 def bench(arguments: list[str]) -> None:
-    """Run one benchmark: ``bitnet bench train_step output=FILE rounds=9 device=cpu``.
+    """Run one benchmark: ``bitnet bench train shapes=28m output=FILE rounds=9``.
 
     Raises:
         ConfigError: the benchmark or a key is unknown, or this is not a checkout.
@@ -90,10 +90,31 @@ def _names(key: str, text: str) -> list[str]:
     return _text(key, text).split(",")
 
 
+def _flag(key: str, text: str) -> bool:
+    if text not in ("true", "false"):
+        raise ConfigError(f"{key}: '{text}' is neither true nor false")
+    return text == "true"
+
+
 _STEP = {"output": _file, "rounds": _whole, "device": _text}
 _STEP_DEFAULTS = {"output": None, "rounds": 9, "device": "cpu"}
 _BENCHES = {
-    "train_step": Bench("benchmarks.train_step", _STEP, _STEP_DEFAULTS),
+    "train": Bench(
+        "benchmarks.train.bench",
+        {
+            **_STEP,
+            "plot": _file,
+            "shapes": _names,
+            "contenders": _names,
+            "batch": _whole,
+            "threads": _whole,
+            "compile": _text,
+            "compile_mode": _text,
+            "peers": _file,
+            "roofline": _flag,
+        },
+        {},
+    ),
     "plan_check": Bench("benchmarks.plan_check", _STEP, _STEP_DEFAULTS),
     "data": Bench(
         "benchmarks.data_feed",

@@ -9,11 +9,12 @@ import lightning
 import torch
 from lightning.pytorch.callbacks import Callback
 from lightning.pytorch.loggers import Logger
+from lightning.pytorch.strategies import Strategy
 
 from bitnet.config import TrainConfig
 from bitnet.data import Tokenizer, shares_of
 from bitnet.data.module import MixtureModule
-from bitnet.nn import Transformer
+from bitnet.nn import PassSpec, Transformer
 from bitnet.training import StepPlan
 from bitnet.training.checkpoint_io import AtomicCheckpointIO
 from bitnet.training.module import PretrainingModule
@@ -57,10 +58,18 @@ def build_net(config: TrainConfig) -> Transformer:
     return Transformer(config.model, config.linear, compute_dtype(config.precision.compute))
 
 
+def passes_of(config: TrainConfig, tokenizer: Tokenizer) -> PassSpec:
+    """How the model's passes are carried out; documents end with the tokenizer's own token."""
+    batch = config.batch
+    end = tokenizer.eos_id if batch.document_mask else None
+    return PassSpec(batch.loss_chunk, batch.recompute, end)
+
+
 def build_module(config: TrainConfig, net: Transformer, tokenizer: Tokenizer) -> PretrainingModule:
     """What Lightning trains."""
+    net.set_passes(passes_of(config, tokenizer))
     if config.compile == "always":
-        net.compile_blocks()
+        net.compile_blocks(config.compile_mode)
     return PretrainingModule(
         net,
         config.optimizer,
@@ -70,6 +79,17 @@ def build_module(config: TrainConfig, net: Transformer, tokenizer: Tokenizer) ->
         torch.from_numpy(tokenizer.byte_lengths()),
         config.quantization,
     )
+
+
+def _strategy(config: TrainConfig) -> str | Strategy:
+    """Lightning's strategy, by its name or as ours."""
+    spec = config.trainer
+    if spec.strategy != "fsdp":
+        return spec.strategy
+    # Brings FSDP2 with it, which only this strategy needs.
+    from bitnet.training.strategies.fully_sharded import FullyShardedStrategy
+
+    return FullyShardedStrategy(spec.sharding, spec.devices * spec.nodes)
 
 
 def build_trainer(
@@ -84,7 +104,7 @@ def build_trainer(
         accelerator=config.trainer.accelerator,
         devices=config.trainer.devices,
         num_nodes=config.trainer.nodes,
-        strategy=config.trainer.strategy,
+        strategy=_strategy(config),
         precision="32-true",  # the model itself computes in bf16 where asked
         max_steps=plan.steps,
         accumulate_grad_batches=plan.accumulate,

@@ -6,7 +6,7 @@ from bitnet.config import ConfigError
 from bitnet.data import DataError
 from bitnet.planning import PlanError
 from bitnet.runs import RunError
-from bitnet.training.errors import CheckpointError, FeedStopped
+from bitnet.training.errors import CheckpointError, FeedStopped, ShardingError
 
 
 class SweepError(RuntimeError):
@@ -20,5 +20,6 @@ USER_FAULTS = (
     PlanError,
     RunError,
     CheckpointError,
+    ShardingError,
     SweepError,
 )

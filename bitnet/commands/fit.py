@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from dataclasses import asdict
 from typing import Any
 
@@ -10,6 +11,7 @@ import torch
 from rich.console import Console
 
 from bitnet.commands.build import build_module, build_net, build_trainer
+from bitnet.commands.engines import engine_line
 from bitnet.commands.outputs import build_callbacks, build_loggers
 from bitnet.commands.report import print_header
 from bitnet.commands.settle import device_type, is_main_process
@@ -18,14 +20,19 @@ from bitnet.config import TrainConfig
 from bitnet.config.saved import kinds_of, to_plain
 from bitnet.data import Tokenizer
 from bitnet.data.module import MixtureModule
+from bitnet.nn import Transformer
+from bitnet.nn.attention_kernel import attention_kernel
+from bitnet.nn.counts import eight_bit_flops_per_token
 from bitnet.planning import published_peak
 from bitnet.runs import RunDirectory
 from bitnet.runs.plots import loss_curves, ternary_shares
 from bitnet.training.callbacks import MetricsWriter
 from bitnet.training.checkpoint_io import CHECKPOINT_FORMAT
 from bitnet.training.module import PretrainingModule
-from bitnet.training.peak import device_peak
+from bitnet.training.peak import FORMULAE, Peak, device_peak
 from bitnet.training.precision import compute_dtype
+
+_log = logging.getLogger(__name__)
 
 
 def fit(
@@ -52,14 +59,58 @@ def fit(
         counts = net.parameter_counts()
         run.update_record(data=data.fingerprint(), parameters=counts, init_from=start)
     device = torch.device(device_type(config.trainer))
-    peak = device_peak(device, compute_dtype(config.precision.compute), published_peak)
+    dtype, ternary = compute_dtype(config.precision.compute), bool(net.ternary_layers())
+    peak = device_peak(device, dtype, published_peak, eight_bit=ternary)
+    engine = engine_line(config, net, device)
     loggers = build_loggers(config, run, console, run.record()["wandb_id"])
     callbacks = build_callbacks(config, run, console, net, tokenizer, peak)
     trainer = build_trainer(config, run.path, loggers, callbacks)
     if is_main_process():
-        print_header(console, config, run, net, checkpoint, peak)
+        _say_attention(config, device)
+        run.update_record(engine=engine, arithmetic=_arithmetic(config, net, peak, device))
+        print_header(console, config, run, net, checkpoint, peak, engine)
     trainer.fit(module, datamodule=data, ckpt_path=checkpoint, weights_only=True)
     return _close(trainer, module, data, run)
+
+
+def _arithmetic(
+    config: TrainConfig, net: Transformer, peak: Peak, device: torch.device
+) -> dict[str, Any]:
+    """What the metrics' shares of the peak are made of; the peaks are those of one device."""
+    return {
+        "flops_per_token": net.flops_per_token(config.batch.sequence_length),
+        "eight_bit_per_token": eight_bit_flops_per_token(net, device),
+        "peak": peak.flops,
+        "peak_source": peak.source,
+        "peak_eight_bit": peak.eight_bit,
+        **FORMULAE,
+    }
+
+
+def _say_attention(config: TrainConfig, device: torch.device) -> None:
+    """On a GPU, name the kernel; plain products there are worth a warning."""
+    if device.type != "cuda":
+        return
+    kernel = attention_kernel(
+        config.model,
+        config.linear,
+        compute_dtype(config.precision.compute),
+        device,
+        config.batch.sequence_length,
+        config.batch.document_mask,
+        config.compile == "always",
+    )
+    if kernel.fused:
+        _log.info("attention: %s", kernel.name)
+    else:
+        _log.warning(
+            "attention: no fused kernel takes heads of width %d in %s with position=%s: %s, slower "
+            "and with scores of all tokens in memory",
+            config.model.head_width,
+            config.precision.compute,
+            config.model.position,
+            kernel.name,
+        )
 
 
 def _checkpoint_header(config: TrainConfig) -> dict[str, Any]:

@@ -7,13 +7,14 @@ from pathlib import Path
 
 from torch import Tensor
 
-from bitnet.commands.build import build_net
+from bitnet.commands.build import build_net, passes_of
 from bitnet.config import ConfigError, TrainConfig
 from bitnet.config.saved import from_plain
 from bitnet.data import Tokenizer, load_tokenizer
 from bitnet.nn import Transformer
 from bitnet.runs import RunDirectory
 from bitnet.training.checkpoint_io import CHECKPOINT_FORMAT, read_checkpoint
+from bitnet.training.strategies.sharded_folder import is_sharded
 
 _PREFIX = "net."
 
@@ -35,7 +36,7 @@ def open_model(place: str, checkpoint: str) -> Opened:
     Its layers are fully quantised, also in a checkpoint from the middle of a quantisation warm-up.
 
     Args:
-        place: a run directory, or a ``.ckpt`` file.
+        place: a run directory, or a ``.ckpt`` file or folder.
         checkpoint: in a run directory: ``last``, or the name of a file in ``checkpoints/``.
 
     Raises:
@@ -45,16 +46,18 @@ def open_model(place: str, checkpoint: str) -> Opened:
     config, weights, tokens = read_weights(path)
     net = build_net(config)
     net.load_state_dict(weights)
-    return Opened(config, net.eval(), _tokenizer(path, config), path, tokens)
+    tokenizer = _tokenizer(path, config)
+    net.set_passes(passes_of(config, tokenizer))
+    return Opened(config, net.eval(), tokenizer, path, tokens)
 
 
 def read_weights(path: Path) -> tuple[TrainConfig, dict[str, Tensor], int]:
-    """Config, weights of the model and tokens trained of one of our checkpoint files.
+    """Config, weights of the model and tokens trained of one of our checkpoints.
 
     Raises:
         ConfigError: it was not written by this project, or by another version of it.
     """
-    state = read_checkpoint(path)
+    state = read_checkpoint(path, optimizer=False)
     if "bitnet" not in state:
         raise ConfigError(f"run: {path} is a checkpoint, but not one of bitnet's")
     header = state["bitnet"]
@@ -76,7 +79,7 @@ def find_checkpoint(place: str, checkpoint: str) -> Path:
         ConfigError: there is none; says which there are.
     """
     path = Path(place)
-    if path.is_file():
+    if path.is_file() or is_sharded(path):
         return path
     run = RunDirectory.open(path)
     if checkpoint == "last":

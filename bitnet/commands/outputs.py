@@ -24,6 +24,7 @@ from bitnet.config.validate import WANDB_MODES
 from bitnet.data import Tokenizer
 from bitnet.inference import SamplingSpec, generate
 from bitnet.nn import Transformer
+from bitnet.nn.counts import eight_bit_flops_per_token
 from bitnet.runs import RunDirectory, metric_columns
 from bitnet.training import callbacks as ours
 from bitnet.training.console_logger import ConsoleLogger
@@ -111,8 +112,9 @@ def build_callbacks(
     """Ours in their order, then the user's own."""
     spec, every = config.callbacks, config.logger.every_tokens
     flops = net.flops_per_token(config.batch.sequence_length)
-    found: list[Callback] = [ours.DataGuard(), ours.Throughput(every, flops, peak)]
-    if is_main_process():
+    speed = ours.Throughput(every, flops, peak, lambda: eight_bit_flops_per_token(net))
+    found: list[Callback] = [ours.DataGuard(), speed]
+    if is_main_process() or config.trainer.strategy == "fsdp":
         found += _observers(config, run, net, tokenizer)
     found.append(ours.MetricsWriter(every))
     if spec.trial.study is not None:
@@ -138,7 +140,7 @@ def _pruner(config: TrainConfig, run: RunDirectory) -> Callback:
 def _observers(
     config: TrainConfig, run: RunDirectory, net: Transformer, tokenizer: Tokenizer
 ) -> list[Callback]:
-    """What looks at the model and writes files of its own: the main process only."""
+    """What looks at the model and writes files of its own; a sharded one all have to look at."""
     spec, found = config.callbacks, list[Callback]()
     if spec.ternary.every_tokens and net.ternary_layers():
         found.append(ours.TernaryMonitor(run.ternary(), spec.ternary.every_tokens))

@@ -16,6 +16,7 @@ from bitnet.config import ConfigError, PlanConfig, validate
 from bitnet.config.compose import compose_config, to_object
 from bitnet.config.errors import nearest
 from bitnet.data import LocalCorpus, resolved, shares_of
+from bitnet.nn import PassSpec
 from bitnet.planning import (
     DEVICES,
     Device,
@@ -118,6 +119,7 @@ def _request(config: PlanConfig) -> Request:
             compiled=compiled,
             micro_batch=config.batch.micro,
             sequence_length=config.batch.sequence_length,
+            passes=PassSpec(config.batch.loss_chunk, config.batch.recompute),
         ),
         device=device,
         devices=config.trainer.devices * config.trainer.nodes,

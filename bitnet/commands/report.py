@@ -23,6 +23,7 @@ def print_header(
     net: Transformer,
     checkpoint: Path | None,
     peak: Peak,
+    engine: str | None,
 ) -> None:
     """Model, data, budget and place, in a few lines."""
     counts, plan, sources = net.parameter_counts(), step_plan(config), len(config.mix.names)
@@ -36,6 +37,8 @@ def print_header(
         "compute": f"{config.trainer.accelerator}, {config.precision.compute}, {compiled}",
         "run": str(run.path),
     }
+    if engine is not None:
+        lines["engine"] = engine
     if peak.flops is not None:
         lines["compute"] += f"; MFU against {short(peak.flops)}FLOP/s ({peak.source})"
     if checkpoint is not None:

@@ -12,7 +12,7 @@ from bitnet.commands.vocabulary import vocabulary
 from bitnet.config import ConfigError, TrainConfig
 from bitnet.config.schema import TrainerSpec
 from bitnet.data import DataError, Tokenizer
-from bitnet.training.compiling import resolve_compile
+from bitnet.training.compiling import GRAPH_MODES, resolve_compile
 from bitnet.training.precision import resolve_compute
 
 _log = logging.getLogger(__name__)
@@ -48,9 +48,15 @@ def settle(config: TrainConfig, tokenizer: Tokenizer) -> TrainConfig:
         raise ConfigError(str(error)) from error
     if config.compile == "auto" and not compiled:
         _log.warning(line)
+    if device == "cpu" and config.compile_mode in GRAPH_MODES:
+        raise ConfigError(
+            f"compile_mode: '{config.compile_mode}' records CUDA graphs, and this run is on a CPU; "
+            "use default or max-autotune-no-cudagraphs"
+        )
     return replace(
         config,
         compile="always" if compiled else "never",
+        compile_mode=config.compile_mode if compiled else "default",
         model=replace(config.model, vocab_size=vocabulary(config, tokenizer)),
         precision=replace(
             config.precision, compute=resolve_compute(config.precision.compute, device)

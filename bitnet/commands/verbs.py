@@ -108,7 +108,7 @@ def prepare_verb(arguments: list[str]) -> None:
 
 
 def bench_verb(arguments: list[str]) -> None:
-    """``bitnet bench train_step``."""
+    """``bitnet bench train``."""
     from bitnet.commands.bench import bench
 
     bench(arguments)

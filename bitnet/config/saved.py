@@ -29,6 +29,7 @@ FIXED = (
     "tokenizer",
     "batch.size",
     "batch.sequence_length",
+    "batch.document_mask",
     "model",
     "linear.kind",
     "linear.norm",

@@ -36,6 +36,7 @@ from bitnet.training.schedules import (
     TwoStage,
     WarmupStableDecay,
 )
+from bitnet.training.strategies import ShardingSpec
 
 KINDS: dict[str, dict[str, type]] = {
     "data": {
@@ -73,11 +74,26 @@ class Budget:
 
 @dataclass
 class Batch:
-    """Sequences of one optimizer step (``size``, all devices) and of one pass (``micro``)."""
+    """Sequences of one optimizer step and of one pass, and how a pass is carried out.
+
+    Attributes:
+        size: sequences of an optimizer step, over all devices.
+        micro: sequences of one pass on one device.
+        sequence_length: tokens of a sequence.
+        document_mask: tokens do not attend to what stands before the last end-of-document token,
+            which counts as the first of the document that follows it.
+        loss_chunk: tokens whose logits exist at once while the training loss is made; ``null``: all
+            while they are few; 0: always all.
+        recompute: what backward makes anew instead of keeping it: ``none``, ``blocks`` (all of
+            them), ``every_N`` (one block in N), ``selective`` (all but products and attention).
+    """
 
     size: int = 8
     micro: int = 8
     sequence_length: int = 256
+    document_mask: bool = False
+    loss_chunk: int | None = None
+    recompute: str = "none"
 
 
 @dataclass
@@ -101,6 +117,12 @@ class TrainerSpec:
     """What runs the steps: Lightning's accelerator, devices and strategy.
 
     Attributes:
+        accelerator: ``auto``, ``cpu`` or ``gpu``.
+        devices: processes on each machine.
+        nodes: machines.
+        strategy: ``auto`` (one device), ``ddp`` (a copy of the model on each device) or ``fsdp``
+            (one model shared out over all devices).
+        sharding: of ``strategy=fsdp``: what travels between the devices.
         threads: CPU threads of torch; ``null`` leaves torch's choice.
         deterministic: refuse operations whose result varies from run to run.
     """
@@ -109,6 +131,7 @@ class TrainerSpec:
     devices: int = 1
     nodes: int = 1
     strategy: str = "auto"
+    sharding: ShardingSpec = field(default_factory=ShardingSpec)
     deterministic: bool = True
     threads: int | None = None
 
@@ -172,7 +195,10 @@ class CallbacksSpec:
 
 @dataclass
 class TrainConfig:
-    """Everything a run is made of; ``bitnet train --cfg job`` prints one."""
+    """Everything a run is made of; ``bitnet train --cfg job`` prints one.
+
+    ``compile_mode`` is the ``mode`` of ``torch.compile`` (see :mod:`bitnet.training.compiling`).
+    """
 
     name: str = MISSING
     run_dir: str = MISSING
@@ -180,6 +206,7 @@ class TrainConfig:
     init_from: str | None = None
     seed: int = 1
     compile: str = "auto"
+    compile_mode: str = "default"
     tokenizer: str = MISSING
     budget: Budget = field(default_factory=Budget)
     batch: Batch = field(default_factory=Batch)

@@ -9,9 +9,10 @@ from __future__ import annotations
 from typing import Any
 
 from bitnet.config.errors import ConfigError, nearest
+from bitnet.config.scale_out import trainer_problems
 from bitnet.config.schema import TrainConfig
-from bitnet.nn import combination_problems
-from bitnet.training.compiling import MODES
+from bitnet.nn import PassSpec, combination_problems
+from bitnet.training.compiling import COMPILE_MODES, MODES, graph_problems
 
 WANDB_MODES = ("auto", "online", "offline", "disabled")
 
@@ -32,10 +33,12 @@ def find_problems(config: TrainConfig) -> list[str]:
     found = _sections(config)
     found += [f"linear.{line}" for line in combination_problems(config.model, config.linear)]
     found += _batch(config)
+    found += trainer_problems(config)
     found += _against_budget(config)
     found += _cadences(config)
     if config.compile not in MODES:
         found.append(_choice("compile", config.compile, MODES))
+    found += _compile_mode(config)
     if config.logger.wandb.mode not in WANDB_MODES:
         found.append(_choice("logger.wandb.mode", config.logger.wandb.mode, WANDB_MODES))
     return found
@@ -64,6 +67,7 @@ def _batch(config: TrainConfig) -> list[str]:
     for name in ("size", "micro", "sequence_length"):
         if getattr(batch, name) < 1:
             found.append(f"batch.{name}: {getattr(batch, name)} must be at least 1")
+    found += [f"batch.{line}" for line in PassSpec(batch.loss_chunk, batch.recompute).problems()]
     if config.budget.tokens < 1:
         found.append(f"budget.tokens: {config.budget.tokens} must be at least 1")
     for name in ("devices", "nodes"):
@@ -84,6 +88,19 @@ def _batch(config: TrainConfig) -> list[str]:
             f"model.max_sequence_length={config.model.max_sequence_length}"
         )
     return found
+
+
+def _compile_mode(config: TrainConfig) -> list[str]:
+    if config.compile_mode not in COMPILE_MODES:
+        return [_choice("compile_mode", config.compile_mode, COMPILE_MODES)]
+    if config.compile_mode != "default" and config.compile == "never":
+        return [f"compile_mode: '{config.compile_mode}' has no effect with compile=never"]
+    world = config.trainer.devices * config.trainer.nodes
+    accumulates = config.batch.micro > 0 and config.batch.size > config.batch.micro * world
+    lines = graph_problems(
+        config.compile_mode, config.trainer.accelerator, config.linear.kind, world, accumulates
+    )
+    return [f"compile_mode: {line}" for line in lines]
 
 
 def _against_budget(config: TrainConfig) -> list[str]:

@@ -5,6 +5,7 @@ from bitnet.nn.cache import KVCache
 from bitnet.nn.linear import DenseLinear
 from bitnet.nn.linear_spec import LinearSpec, StageSpec
 from bitnet.nn.norm import RMSNorm
+from bitnet.nn.passes import PassSpec
 from bitnet.nn.shape import ModelShape
 from bitnet.nn.shape_rules import combination_problems
 from bitnet.nn.transformer import Transformer
@@ -15,6 +16,7 @@ __all__ = [
     "KVCache",
     "LinearSpec",
     "ModelShape",
+    "PassSpec",
     "RMSNorm",
     "StageSpec",
     "Transformer",

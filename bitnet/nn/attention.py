@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import torch
 from torch import Tensor, nn
 from torch.nn.functional import scaled_dot_product_attention
 
 from bitnet.nn.blocked_attention import blocked_attention
+from bitnet.nn.documents import apart
 from bitnet.nn.factory import LinearFactory, project
 from bitnet.nn.norm import make_norm
 from bitnet.nn.position import alibi_slopes, rotate
@@ -56,7 +59,7 @@ class Attention(nn.Module):
         q, k, v = (y.transpose(1, 2) for y in (q, k, v))
         if reading.cache is not None:
             k, v = reading.cache.append(self, k, v)
-        y_BTD = self._attend(q, k, v).transpose(1, 2).flatten(2)
+        y_BTD = self._attend(q, k, v, reading).transpose(1, 2).flatten(2)
         normed_BTD = y_BTD if self.attn_sub_norm is None else self.attn_sub_norm(y_BTD)
         out_BTD: Tensor = self.o(normed_BTD, reading)
         return out_BTD
@@ -70,11 +73,13 @@ class Attention(nn.Module):
         q = q if self.q_norm is None else self.q_norm(q)
         return q, k if self.k_norm is None else self.k_norm(k), v
 
-    def _attend(self, q_BHTK: Tensor, k_BHSK: Tensor, v_BHSK: Tensor) -> Tensor:
-        length, seen = q_BHTK.shape[2], k_BHSK.shape[2]
+    def _attend(self, q_BHTK: Tensor, k_BHSK: Tensor, v_BHSK: Tensor, reading: Reading) -> Tensor:
+        length, seen, documents_BS = q_BHTK.shape[2], k_BHSK.shape[2], reading.documents_BS
+        if reading.tiles is not None:
+            return self._tiled(q_BHTK, k_BHSK, v_BHSK, reading)
         if torch.compiler.is_compiling() and q_BHTK.device.type == "cpu" and length == seen:
-            return blocked_attention(q_BHTK, k_BHSK, v_BHSK, self.scale, self.slopes)
-        mask = self._mask(length, seen, q_BHTK)
+            return blocked_attention(q_BHTK, k_BHSK, v_BHSK, self.scale, self.slopes, documents_BS)
+        mask = self._mask(length, seen, q_BHTK, documents_BS)
         return scaled_dot_product_attention(
             q_BHTK,
             k_BHSK,
@@ -85,14 +90,44 @@ class Attention(nn.Module):
             enable_gqa=self.grouped,
         )
 
-    def _mask(self, length: int, seen: int, like: Tensor) -> Tensor | None:
+    def _tiled(self, q_BHTK: Tensor, k_BHTK: Tensor, v_BHTK: Tensor, reading: Reading) -> Tensor:
+        """FlexAttention: one kernel that leaves out the tiles in which nothing is seen."""
+        from torch.nn.attention.flex_attention import flex_attention  # slow to import
+
+        y_BHTK: Tensor = flex_attention(
+            q_BHTK,
+            k_BHTK,
+            v_BHTK,
+            score_mod=None if self.slopes is None else _priced(self.slopes),
+            block_mask=reading.tiles,
+            scale=self.scale,
+            enable_gqa=self.grouped,
+        )
+        return y_BHTK
+
+    def _mask(
+        self, length: int, seen: int, like: Tensor, documents_BS: Tensor | None
+    ) -> Tensor | None:
         """Who sees whom and at what price; ``None`` where plain causality says it all."""
-        if self.slopes is None and (length == 1 or length == seen):
+        plain = self.slopes is None and documents_BS is None
+        if plain and (length == 1 or length == seen):
             return None
         # Row t stands at position seen - length + t and sees everything up to itself.
         rows_T = torch.arange(seen - length, seen, device=like.device)
         ahead_TS = torch.arange(seen, device=like.device) - rows_T[:, None]
+        hidden = ahead_TS > 0
+        if documents_BS is not None:
+            hidden = hidden | apart(documents_BS, length)[:, None]
         if self.slopes is None:
-            return ahead_TS <= 0
+            return ~hidden
         bias_HTS = self.slopes[:, None, None] * ahead_TS
-        return bias_HTS.masked_fill(ahead_TS > 0, -torch.inf).to(like.dtype)
+        return bias_HTS.masked_fill(hidden, -torch.inf).to(like.dtype)
+
+
+def _priced(slopes: Tensor) -> Callable[..., Tensor]:
+    """ALiBi as FlexAttention takes it: what becomes of the score of one head, row and column."""
+
+    def price(score: Tensor, _: Tensor, head: Tensor, row: Tensor, column: Tensor) -> Tensor:
+        return score + slopes[head] * (column - row)
+
+    return price

@@ -89,6 +89,7 @@ class BitLinear(DenseLinear):
         self.kind = kind
         self.engine_name = engine
         self.refreshed_by_owner = False
+        self.gathered: str | None = None
         self._engine: Engine | None = None
         self._share: Tensor | None = None
         self._seen: _Seen | None = None
@@ -123,6 +124,8 @@ class BitLinear(DenseLinear):
 
     def current(self) -> tuple[Tensor, Tensor]:
         """Codes and scale of the weight as it is now."""
+        if self.gathered == "weight":
+            return WEIGHT_CODES[self.kind](self.weight.detach())
         if torch.compiler.is_compiling():
             if not self.refreshed_by_owner:
                 return WEIGHT_CODES[self.kind](self.weight.detach())
@@ -136,7 +139,7 @@ class BitLinear(DenseLinear):
         Args:
             quantizer: the layer's own, in a compiled form.
         """
-        if self._seen is not None and self._seen.still(self.weight):
+        if self.gathered or (self._seen is not None and self._seen.still(self.weight)):
             return
         self.engine()
         # A training step may save these tensors even if an evaluation made them.
@@ -144,6 +147,17 @@ class BitLinear(DenseLinear):
             weight = self.weight.detach()
             self.codes, self.scale = (quantizer or WEIGHT_CODES[self.kind])(weight)
             self._seen = _Seen(weight, weight._version, _OptimizerSteps.taken)
+
+    def gather_as(self, what: str) -> None:
+        """Leave the weight to somebody who shares it out and puts it together for each pass.
+
+        Args:
+            what: comes back: ``weight``, which is then quantised in every call; or ``codes``, laid
+                with their scale into the layer's own buffers, and then the weight has no values.
+        """
+        self.gathered, self.refreshed_by_owner = what, what == "codes"
+        self._seen = self._engine = None
+        self.codes = self.codes.new_empty(0)
 
     def invalidate(self) -> None:
         """Have the codes made anew at the next pass; needed after a write through ``.data``."""

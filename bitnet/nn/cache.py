@@ -42,12 +42,16 @@ class KVCache:
 
     Each is made when its attention first appends to it. For inference only: no gradient passes.
 
+    Attributes:
+        documents_BS: the document of each token read so far; ``None``: nobody counts them.
+
     Args:
         capacity: most tokens a sequence can have.
     """
 
     def __init__(self, capacity: int) -> None:
         self.capacity = capacity
+        self.documents_BS: Tensor | None = None
         self._layers: dict[nn.Module, LayerCache] = {}
 
     @property

@@ -4,15 +4,18 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+import torch
+
 from bitnet.nn.attention import Attention
 from bitnet.nn.bit_linear import BitLinear
 from bitnet.nn.linear import DenseLinear
+from bitnet.quant import binary_reference_engine, reference_engine, select_engine
 
 if TYPE_CHECKING:
-    from bitnet.nn.transformer import Transformer
+    from bitnet.nn.surveyed import Surveyed
 
 
-def parameter_counts(model: Transformer) -> dict[str, int]:
+def parameter_counts(model: Surveyed) -> dict[str, int]:
     """Parameters by what becomes of them.
 
     Returns:
@@ -29,7 +32,7 @@ def parameter_counts(model: Transformer) -> dict[str, int]:
     return {"total": total, "ternary": ternary, "embedding": embedding, "other": other}
 
 
-def flops_per_token(model: Transformer, sequence_length: int) -> float:
+def flops_per_token(model: Surveyed, sequence_length: int) -> float:
     """Floating-point operations to train on one token, forward and backward.
 
     Formula: ``3 * (2 * matrices + sum over attentions of 4 * heads * head_width * T / 2)``.
@@ -43,3 +46,26 @@ def flops_per_token(model: Transformer, sequence_length: int) -> float:
     attentions = (m for m in model.modules() if isinstance(m, Attention))
     looks = sum(2 * m.heads * m.head_width * sequence_length for m in attentions)
     return 3.0 * (2 * matrices + looks)
+
+
+def eight_bit_flops_per_token(model: Surveyed, device: torch.device | None = None) -> float:
+    """Of :func:`flops_per_token`, the operations that are done in 8 bits as things stand.
+
+    Forward products of the integer engines, 2 a weight, and where the engine's name says so the
+    input gradient, 2 more. None while quantisation is still brought in by degrees.
+
+    Args:
+        model: whose layers are asked.
+        device: where it will run; ``None``: where it is.
+    """
+    slow = (reference_engine, binary_reference_engine)
+    operations = 0.0
+    for layer in model.ternary_layers().values():
+        rows, columns = layer.weight.shape
+        place = device or layer.weight.device
+        engine = select_engine(layer.engine_name, place, (rows, columns), layer.kind)
+        if engine in slow or layer._share is not None:
+            continue
+        gradient = 2 if layer.engine_name.startswith("int8_grad") else 0
+        operations += (2 + gradient) * rows * columns
+    return operations

@@ -52,7 +52,8 @@ class LinearSpec:
     Attributes:
         kind: ``bitnet`` (ternary weights, int8 activations), ``binary`` (weights of one bit, the
             same activations), ``dense``, or ``stage`` (each linear is a small transformer).
-        engine: how products of quantised weights are computed: ``auto``, ``reference`` or ``int8``.
+        engine: how products of quantised weights are computed: ``auto``, ``reference``, ``int8``,
+            ``int8_grad8`` or ``int8_grad_e4m3`` (see :func:`bitnet.quant.select_engine`).
         norm: ``outside`` puts norms before attention and feed-forward, as the released models do;
             ``inside`` gives every linear its own norm, as the paper draws it, and then blocks have
             none; ``both`` has both. It holds for all kinds but ``stage``, so that twins differ in

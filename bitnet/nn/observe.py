@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 import torch
 from torch import Tensor
+from torch.distributed.tensor import DTensor
 
 from bitnet.nn.bit_linear import BitLinear
 from bitnet.quant import WEIGHT_CODES, pack_ternary, unpack_ternary
@@ -34,8 +35,13 @@ class TernaryLook:
 
 @torch.no_grad()
 def look_at(layer: BitLinear, before: Tensor | None = None) -> TernaryLook:
-    """Quantise the weight as it is now; compare with ``before``, the ``packed`` of a look."""
-    codes, scale = WEIGHT_CODES[layer.kind](layer.weight.detach())
+    """Quantise the weight as it is now; compare with ``before``, the ``packed`` of a look.
+
+    A weight that is shared out over processes is put together: they all must look.
+    """
+    weight = layer.weight.detach()
+    whole = weight.full_tensor() if isinstance(weight, DTensor) else weight
+    codes, scale = WEIGHT_CODES[layer.kind](whole)
     counts = torch.stack([(codes == value).sum() for value in (-1, 0, 1)])
     minus, zero, plus = (counts.double() / codes.numel()).tolist()
     codes = codes.cpu()

@@ -5,7 +5,9 @@ It goes through blocks and linears alike, because a linear may itself be a small
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from typing import Any, NamedTuple
+
+from torch import Tensor
 
 from bitnet.nn.cache import KVCache
 from bitnet.nn.position import Rotation
@@ -18,13 +20,18 @@ class Reading(NamedTuple):
         turn: rotation of this model's heads at these positions; ``None`` without rotary positions.
         inner_turn: rotation of the heads inside its stage layers; ``None`` if it has none.
         cache: what was read before; ``None`` if nothing is kept.
+        documents_BS: the document of each token so far, those in the cache included; ``None``: all
+            are of one.
+        tiles: the same for FlexAttention, a ``BlockMask``; ``None``: attention is not made by it.
     """
 
     turn: Rotation | None = None
     inner_turn: Rotation | None = None
     cache: KVCache | None = None
+    documents_BS: Tensor | None = None
+    tiles: Any = None
 
 
 def inside(reading: Reading) -> Reading:
     """The same pass as the blocks inside a stage layer see it."""
-    return Reading(reading.inner_turn, None, reading.cache)
+    return reading._replace(turn=reading.inner_turn, inner_turn=None)

@@ -12,7 +12,7 @@ from functools import cache as run_once
 import torch
 from torch import Tensor, nn
 
-from bitnet.nn import counts
+from bitnet.nn.begin import begin, can_be_tiled, with_documents
 from bitnet.nn.bit_linear import BitLinear
 from bitnet.nn.block import Block
 from bitnet.nn.cache import KVCache
@@ -21,16 +21,20 @@ from bitnet.nn.head import Head
 from bitnet.nn.init import initialise
 from bitnet.nn.linear import DenseLinear
 from bitnet.nn.linear_spec import LinearSpec
-from bitnet.nn.mup import width_ratio
-from bitnet.nn.position import Rotation, rotation
+from bitnet.nn.passes import PassSpec
 from bitnet.nn.reading import Reading
+from bitnet.nn.recompute import by_block
 from bitnet.nn.shape import ModelShape
 from bitnet.nn.shape_rules import combination_problems
+from bitnet.nn.surveyed import Surveyed
 from bitnet.quant import WEIGHT_CODES, Quantizer
 
 
-class Transformer(nn.Module):
+class Transformer(Surveyed):
     """A language model.
+
+    Attributes:
+        passes: how its passes are carried out; set by :meth:`set_passes`.
 
     Args:
         shape: its sizes and choices; ``vocab_size`` must be filled in.
@@ -62,7 +66,8 @@ class Transformer(nn.Module):
         self.positions = nn.Embedding(shape.max_sequence_length, shape.dim) if learned else None
         self.blocks = nn.ModuleList(Block(shape, factory) for _ in range(shape.layers))
         self.head = Head(shape)
-        self._compiled = False
+        self.passes = PassSpec()
+        self._compiled = self._graphs = False
         initialise(self)
 
     def forward(self, tokens_BT: Tensor, cache: KVCache | None = None) -> Tensor:
@@ -86,21 +91,44 @@ class Transformer(nn.Module):
         nll_BT: Tensor = self.head(self._hidden(tokens_BT), self.embedding.weight, targets_BT)
         return nll_BT
 
-    def compile_blocks(self) -> None:
+    def loss(self, tokens_BT: Tensor, targets_BT: Tensor) -> tuple[Tensor, Tensor]:
+        """Mean loss, a scalar to go backward from, and that of each target, ``[B, T]``; in nats.
+
+        The latter has no gradient. With many tokens and words, no logits of all tokens are made.
+        """
+        x_BTD = self._hidden(tokens_BT)
+        return self.head.loss(x_BTD, self.embedding.weight, targets_BT, self.passes.loss_chunk)
+
+    def set_passes(self, passes: PassSpec) -> None:
+        """Say how passes are carried out; before anything is compiled.
+
+        Raises:
+            ValueError: a value makes no sense.
+        """
+        problems = passes.problems()
+        if problems:
+            raise ValueError("; ".join(problems))
+        self.passes = passes
+        policies = by_block(passes.recompute, len(self.blocks))
+        for block, policy in zip(self.blocks, policies, strict=True):
+            assert isinstance(block, Block)
+            block.recompute = policy
+
+    def compile_blocks(self, mode: str = "default") -> None:
         """Compile the blocks (one compilation serves all), the head and the weight quantiser.
 
         Names in the state dict stay as they are.
+
+        Args:
+            mode: of ``torch.compile``, for blocks and head.
         """
         for block in self.blocks:
-            block.compile()
-        self.head.compile()
+            block.compile(mode=mode)
+        self.head.compile_parts(mode)
+        self._graphs = mode in ("reduce-overhead", "max-autotune") and torch.cuda.is_available()
         self._compiled = True
         for layer in self.ternary_layers().values():
             layer.refreshed_by_owner = True
-
-    def ternary_layers(self) -> dict[str, BitLinear]:
-        """Name to quantised layer (ternary or binary), in the order of the state dict."""
-        return {name: m for name, m in self.named_modules() if isinstance(m, BitLinear)}
 
     def refresh_codes(self) -> None:
         """Quantise the weights that changed since last time; every pass does this by itself."""
@@ -122,41 +150,12 @@ class Transformer(nn.Module):
         for layer in self.ternary_layers().values():
             layer.set_quantization(share)
 
-    def tables(self) -> list[nn.Parameter]:
-        """The parameters that are looked up, or that logits are made with: not matrices proper."""
-        owners = (self.embedding, self.positions, self.head)
-        found = (None if owner is None else owner.weight for owner in owners)
-        return [table for table in found if isinstance(table, nn.Parameter)]
-
-    def hidden_matrices(self) -> dict[str, nn.Parameter]:
-        """The matrices inside the blocks, by name."""
-        return {
-            name: parameter
-            for name, parameter in self.named_parameters()
-            if name.startswith("blocks.") and parameter.ndim == 2
-        }
-
-    def learning_rate_scales(self) -> dict[str, float]:
-        """What each parameter's learning rate is multiplied by: 1, but for muP's hidden matrices.
-
-        Source: :mod:`bitnet.nn.mup`.
-        """
-        hidden, ratio = self.hidden_matrices(), width_ratio(self.shape)
-        return {name: ratio if name in hidden else 1.0 for name, _ in self.named_parameters()}
-
-    def parameter_counts(self) -> dict[str, int]:
-        """Parameters: ``total``, ``ternary``, ``embedding`` and ``other``."""
-        return counts.parameter_counts(self)
-
-    def flops_per_token(self, sequence_length: int) -> float:
-        """Operations to train on one token; see :func:`bitnet.nn.counts.flops_per_token`."""
-        return counts.flops_per_token(self, sequence_length)
-
     def _hidden(self, tokens_BT: Tensor, cache: KVCache | None = None) -> Tensor:
+        if self._graphs:
+            torch.compiler.cudagraph_mark_step_begin()  # what the last pass made may go
         self.refresh_codes()
-        start, length = 0 if cache is None else cache.length, tokens_BT.shape[1]
-        x_BTD = self._embed(tokens_BT, start)
-        reading = self._reading(start, length, cache)
+        x_BTD = self._embed(tokens_BT, 0 if cache is None else cache.length)
+        reading = self._reading(tokens_BT, cache)
         for block in self.blocks:
             x_BTD = block(x_BTD, reading) if cache is None else block.forward(x_BTD, reading)
         return x_BTD
@@ -174,19 +173,12 @@ class Transformer(nn.Module):
             x_BTD = x_BTD + self.positions.weight[start:end].to(self.compute_dtype)
         return x_BTD if self.shape.embedding_scale == 1 else x_BTD * self.shape.embedding_scale
 
-    def _reading(self, start: int, length: int, cache: KVCache | None) -> Reading:
-        inner = self.linear.stage
-        width = inner.dim // inner.heads if self.linear.kind == "stage" else 0
-        return Reading(
-            self._rotation(start, length, self.shape.rotary_width),
-            self._rotation(start, length, width),
-            cache,
-        )
-
-    def _rotation(self, start: int, length: int, width: int) -> Rotation | None:
-        if not width:
-            return None
-        return rotation(start, length, width, self.shape.rope_base, self.embedding.weight.device)
+    def _reading(self, tokens_BT: Tensor, cache: KVCache | None) -> Reading:
+        reading, end = begin(self.shape, self.linear, tokens_BT, cache), self.passes.end_token
+        if end is None:
+            return reading
+        tiled = self._compiled and tokens_BT.is_cuda and can_be_tiled(self.shape, self.linear)
+        return with_documents(reading, tokens_BT, end, tiled)
 
 
 @run_once

@@ -8,9 +8,10 @@ really does.
 
 from bitnet.planning.devices import DEVICES, Device, find_gpu, published_peak, this_cpu
 from bitnet.planning.duration import DEFAULT_MFU, Duration, Pace, PlanError
+from bitnet.planning.kept import Kept
 from bitnet.planning.limits import Limit
 from bitnet.planning.memory import Memory
-from bitnet.planning.tracing import Kept, Place, trace
+from bitnet.planning.tracing import Place, trace
 from bitnet.planning.whole import OptimizerCost, Plan, Request, make_plan
 from bitnet.planning.work import Work
 

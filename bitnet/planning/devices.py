@@ -37,8 +37,8 @@ class Device:
     bandwidth: float
 
     def peak(self, compute: str) -> float | None:
-        """FLOP/s in ``bf16`` or ``fp32``."""
-        return self.bf16 if compute == "bf16" else self.fp32
+        """Operations a second in ``bf16``, ``fp32`` or ``int8``."""
+        return {"bf16": self.bf16, "fp32": self.fp32, "int8": self.int8}[compute]
 
     @property
     def kind(self) -> str:
@@ -94,7 +94,7 @@ def find_gpu(torch_name: str) -> Device | None:
 
 
 def published_peak(torch_name: str, compute: str) -> float | None:
-    """FLOP/s of that GPU in ``bf16`` or ``fp32``, if the table has it."""
+    """Operations a second of that GPU in ``bf16``, ``fp32`` or ``int8``, if the table has it."""
     gpu = find_gpu(torch_name)
     return None if gpu is None else gpu.peak(compute)
 

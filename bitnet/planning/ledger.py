@@ -24,6 +24,9 @@ _PRODUCTS = (
     "addmm",
     "baddbmm",
     "_int_mm",
+    "scaled_product",
+    "scaled_product_through",
+    "weight_gradient",
     "_scaled_dot_product_flash_attention_for_cpu",
 )
 
@@ -37,7 +40,7 @@ class Node:
         parents: what it was computed from.
         anchor: it cannot be computed again by pointwise work (a product, a reduction, an input of
             a compiled region).
-        operand: a floating-point product reads it, so its backward needs it as it is.
+        operand: a product whose backward needs it as it is reads it.
         of_weights: computed from parameters and buffers alone.
         materialised: it is in memory even when compiled.
         width: size of its last dimension.
@@ -97,8 +100,10 @@ class Ledger(TorchDispatchMode):
         result = func(*args, **(kwargs or {}))
         inputs = [each for each in tree_iter((args, kwargs)) if isinstance(each, Tensor)]
         parents = [self.node(each) for each in inputs]
-        product = func.overloadpacket.__name__ in _PRODUCTS
+        name = func.overloadpacket.__name__
+        product = name in _PRODUCTS
         if product:
+            parents[0].operand |= name == "scaled_product"  # codes that the weight gradient reads
             for tensor, parent in zip(inputs, parents, strict=True):
                 parent.operand |= tensor.is_floating_point()
                 self.materialise(parent)

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from dataclasses import asdict, dataclass, replace
 
-from bitnet.planning.tracing import Kept
+from bitnet.planning.kept import Kept
 
 HEAP_SHARE = 0.27
 """Of what comes and goes in a step, the share that glibc keeps besides. Measured on tensors below

@@ -8,57 +8,21 @@ written down: whatever the blocks are made of, their own code says what is kept.
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import torch
 from torch import Tensor
 from torch.autograd.graph import saved_tensors_hooks
 
-from bitnet.nn import LinearSpec, ModelShape, Transformer
+from bitnet.nn import LinearSpec, ModelShape, PassSpec, Transformer
+from bitnet.nn.recompute import by_block
+from bitnet.planning.duration import PlanError
+from bitnet.planning.kept import Kept, made_anew, with_blocks
 from bitnet.planning.ledger import Ledger, Node
 from bitnet.planning.light_meta import light_meta
 from bitnet.planning.pretend import Pretend
 from bitnet.planning.recompute import kept_when_compiled
-
-
-@dataclass(frozen=True)
-class Kept:
-    """Bytes of one micro-batch on one device, for a number of blocks.
-
-    Attributes:
-        activations: kept for backward that grow with the batch, logits left out.
-        logits: of them, as wide as the vocabulary.
-        weight_copies: weights in the compute dtype, kept for backward.
-        block: of all three, what one block keeps.
-        head_extra: most that the head's own forward and backward add at once.
-        block_extra: most that the backward of one block adds at once, its gradients included.
-        embedding_extra: likewise of the embedding, whose backward comes last.
-        codes: quantised weights, which live as long as the model.
-    """
-
-    activations: float
-    logits: float
-    weight_copies: float
-    block: float
-    head_extra: float
-    block_extra: float
-    embedding_extra: float
-    codes: float
-
-    @property
-    def saved(self) -> float:
-        """All that is kept for backward."""
-        return self.activations + self.logits + self.weight_copies
-
-
-def _with_blocks(one: Kept, two: Kept, blocks: int) -> Kept:
-    """What ``blocks`` blocks keep, from what one and two keep."""
-    grown = {
-        name: getattr(one, name) + (blocks - 1) * (getattr(two, name) - getattr(one, name))
-        for name in ("activations", "logits", "weight_copies", "codes")
-    }
-    return replace(one, **grown, block=two.saved - one.saved)
 
 
 @dataclass(frozen=True)
@@ -71,6 +35,7 @@ class Place:
         compiled: blocks and head go through ``torch.compile``.
         micro_batch: sequences a pass.
         sequence_length: tokens a sequence.
+        passes: what a pass makes anew, and how it makes its loss.
     """
 
     device: str
@@ -78,14 +43,31 @@ class Place:
     compiled: bool
     micro_batch: int
     sequence_length: int
+    passes: PassSpec = field(default_factory=PassSpec)
 
 
 def trace(shape: ModelShape, linear: LinearSpec, place: Place) -> Kept:
-    """Bytes that a micro-batch keeps and needs, for the whole model."""
+    """Bytes that a micro-batch keeps and needs, for the whole model.
+
+    Raises:
+        PlanError: what is kept where single operations are made anew is not known.
+    """
+    policies = by_block(place.passes.recompute, shape.layers)
+    if "selective" in policies:
+        raise PlanError(
+            "batch.recompute: what 'selective' keeps cannot be planned; it lies between 'none' and "
+            "'blocks' (valid here: none, blocks, every_N)"
+        )
+    plain = replace(place, passes=replace(place.passes, recompute="none"))
     with light_meta():
-        one = _trace(replace(shape, layers=1), linear, place)
-        two = _trace(replace(shape, layers=2), linear, place)
-    return _with_blocks(one, two, shape.layers)
+        one = _trace(replace(shape, layers=1), linear, plain)
+        two = _trace(replace(shape, layers=2), linear, plain)
+    kept = with_blocks(one, two, shape.layers)
+    if "blocks" not in policies:
+        return kept
+    rows = place.micro_batch * place.sequence_length
+    into = float(rows * shape.dim * place.dtype.itemsize)
+    return made_anew(kept, one, two, policies.count("blocks"), shape.layers, into)
 
 
 def meta_net(shape: ModelShape, linear: LinearSpec, place: Place) -> Transformer:
@@ -96,6 +78,7 @@ def meta_net(shape: ModelShape, linear: LinearSpec, place: Place) -> Transformer
 
 def _trace(shape: ModelShape, linear: LinearSpec, place: Place) -> Kept:
     net = meta_net(shape, linear, place)
+    net.set_passes(place.passes)
     ledger = Ledger([*net.parameters(), *net.buffers()])
     saved: list[Node] = []
 
@@ -109,7 +92,7 @@ def _trace(shape: ModelShape, linear: LinearSpec, place: Place) -> Kept:
     )
     with Pretend(place.device, place.compiled), ledger:
         with saved_tensors_hooks(save, lambda tensor: tensor):
-            loss = net.nll(tokens[:, :-1], tokens[:, 1:]).mean()
+            loss, _ = net.loss(tokens[:, :-1], tokens[:, 1:])
         codes = {id(ledger.node(each)): each for each in net.buffers()}
         needed = list({id(node): node for node in saved if id(node) not in codes}.values())
         kept = kept_when_compiled(needed) if place.compiled else needed
@@ -139,7 +122,8 @@ class _Phases:
         self._peaks: list[list[int]] = []  # before each of these
         for block in net.blocks:
             block.register_forward_pre_hook(self._enter_block)
-        net.head.register_forward_pre_hook(self._enter_head)
+        # Its norm comes first however the loss is made.
+        net.head.norm.register_forward_pre_hook(self._enter_head)
 
     def extras(self, compiled: bool) -> tuple[float, float, float]:
         """Most bytes added by the head, by the blocks and by what comes after them."""

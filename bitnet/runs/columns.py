@@ -8,7 +8,10 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-CLOCK_COLUMNS = ("tokens_per_second", "mfu", "elapsed_seconds", "peak_memory_bytes")
+CLOCK_COLUMNS = (
+    *("tokens_per_second", "mfu", "peak_share"),
+    *("elapsed_seconds", "peak_memory_bytes"),
+)
 """Columns that depend on the machine and the hour, not on the config."""
 
 TERNARY_COLUMNS = ("step", "tokens", "layer", "minus", "zero", "plus", "scale", "flip_rate")

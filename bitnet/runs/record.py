@@ -32,6 +32,8 @@ FIELDS = {
     "data_expected": "passes over each source that the budget asks for, worked out beforehand",
     "data_read": "what each source really gave: samples, tokens, epochs, unusable records",
     "parameters": "counts of the model's parameters",
+    "engine": "how the products of quantised weights are computed; null for a dense model",
+    "arithmetic": "operations a token, the device's peaks, and what mfu and peak_share are of them",
     "init_from": "whose weights it began with: {place, fresh_parameters}; null for random ones",
     "tokens_total": "the token budget",
     "resumes": "for each time it was resumed: {time, overrides, …}",

@@ -3,7 +3,8 @@
 A run may be killed, or a disk fill up, while a checkpoint is written. Here it goes to a temporary
 file beside its place, is flushed to the disk, and only then takes its name, so the newest
 checkpoint is always a complete one. Reading uses ``weights_only=True``: tensors and plain
-containers, no pickled code.
+containers, no pickled code. Checkpoints of sharded models are folders
+(:mod:`bitnet.training.strategies.sharded_folder`), which read as if they were one file.
 """
 
 from __future__ import annotations
@@ -19,6 +20,7 @@ import torch
 from lightning.pytorch.plugins.io import CheckpointIO
 
 from bitnet.training.errors import CheckpointError
+from bitnet.training.strategies.sharded_folder import is_sharded, read_folder
 
 CHECKPOINT_FORMAT = 2
 """Layout of what this project adds to a checkpoint; raised when an old reader would misread it."""
@@ -45,7 +47,7 @@ class AtomicCheckpointIO(CheckpointIO):
             part.replace(target)
         except (OSError, RuntimeError) as error:
             part.unlink(missing_ok=True)
-            raise CheckpointError(_explain(target, error)) from error
+            raise CheckpointError(explain_failure(target, error)) from error
 
     def load_checkpoint(
         self,
@@ -58,15 +60,21 @@ class AtomicCheckpointIO(CheckpointIO):
 
     def remove_checkpoint(self, path: str | Path) -> None:
         """Delete a checkpoint that has been superseded."""
-        Path(path).unlink(missing_ok=True)
+        remove_checkpoint(Path(path))
 
 
-def read_checkpoint(path: str | Path) -> dict[str, Any]:
+def read_checkpoint(path: str | Path, optimizer: bool = True) -> dict[str, Any]:
     """The plain dict stored at ``path``, on the CPU.
+
+    Args:
+        path: a file, or the folder of a sharded checkpoint.
+        optimizer: whether the optimizer's state is wanted; a folder can be read without.
 
     Raises:
         CheckpointError: there is no such file, or it is not a whole checkpoint.
     """
+    if is_sharded(path):
+        return read_folder(Path(path), optimizer)
     try:
         state: dict[str, Any] = torch.load(path, map_location="cpu", weights_only=True)
     except FileNotFoundError as error:
@@ -77,7 +85,27 @@ def read_checkpoint(path: str | Path) -> dict[str, Any]:
     return state
 
 
-def _explain(target: Path, error: Exception) -> str:
+def remove_checkpoint(path: Path) -> None:
+    """Delete a checkpoint, of either form; one that is half deleted no longer looks like one."""
+    if path.is_dir() and not path.is_symlink():
+        leaving = path.with_name(f".{path.name}.{os.getpid()}.gone.part")
+        path.replace(leaving)
+        shutil.rmtree(leaving, ignore_errors=True)
+    else:
+        path.unlink(missing_ok=True)
+
+
+def flush_folder(folder: Path) -> None:
+    """Flush the names in a folder to the disk, where folders can be opened (not on Windows)."""
+    if os.name == "posix":
+        handle = os.open(folder, os.O_RDONLY)
+        try:
+            os.fsync(handle)
+        finally:
+            os.close(handle)
+
+
+def explain_failure(target: Path, error: BaseException) -> str:
     """One line: which file, why, and that nothing older was lost."""
     kept = "earlier checkpoints are untouched; resume from them with resume=RUN_DIR"
     # torch's zip writer turns a short write into a RuntimeError about the archive.

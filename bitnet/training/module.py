@@ -9,7 +9,7 @@ them writes the row.
 from __future__ import annotations
 
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from time import perf_counter
 from typing import Any
 
@@ -25,6 +25,7 @@ from bitnet.training.metrics import SourceLoss
 from bitnet.training.optimizers import Optimizer, scales_of, set_rates
 from bitnet.training.quantization import QuantizationWarmup
 from bitnet.training.schedules import Schedule
+from bitnet.training.strategies.shard import full, whole
 
 Batch = dict[str, Tensor]
 
@@ -72,13 +73,13 @@ class PretrainingModule(lightning.LightningModule):
 
     def training_step(self, batch: Batch, batch_idx: int) -> Tensor:
         """Mean next-token loss of a micro-batch, in nats."""
-        nll_BT, targets_BT = self._nll(batch)
+        mean, nll_BT, targets_BT = self._loss(batch)
         self.train_loss.update(nll_BT, targets_BT, batch["source"])
-        return nll_BT.mean()
+        return mean
 
     def validation_step(self, batch: Batch, batch_idx: int) -> None:
         """Add a validation batch to the sums by source."""
-        nll_BT, targets_BT = self._nll(batch)
+        _, nll_BT, targets_BT = self._loss(batch)
         self.val_loss.update(nll_BT, targets_BT, batch["source"])
 
     def on_validation_epoch_end(self) -> None:
@@ -89,10 +90,10 @@ class PretrainingModule(lightning.LightningModule):
         # Logged as well, for callbacks that watch a metric, such as EarlyStopping.
         self.log("val/loss", values["val/loss"], logger=False, rank_zero_only=True)
 
-    def _nll(self, batch: Batch) -> tuple[Tensor, Tensor]:
+    def _loss(self, batch: Batch) -> tuple[Tensor, Tensor, Tensor]:
         tokens = batch["tokens"].long()
         targets_BT = tokens[:, 1:]
-        return self.net.nll(tokens[:, :-1], targets_BT), targets_BT
+        return *self.net.loss(tokens[:, :-1], targets_BT), targets_BT
 
     def configure_optimizers(self) -> torch.optim.Optimizer:
         """The optimizer; the schedule is applied in :meth:`on_train_batch_start`."""
@@ -149,6 +150,10 @@ class PretrainingModule(lightning.LightningModule):
         finally:
             self.paused_seconds += perf_counter() - start
 
+    def whole(self) -> AbstractContextManager[None]:
+        """The model put together for a while if it is shared out; then every process must ask."""
+        return whole(self.net)
+
     def configure_gradient_clipping(
         self,
         optimizer: torch.optim.Optimizer,
@@ -157,7 +162,7 @@ class PretrainingModule(lightning.LightningModule):
     ) -> None:
         """Clip by global norm and keep the norm (a tensor: no host sync) for the metrics row."""
         limit = self.optimizer_spec.clip_norm or float("inf")
-        self.gradient_norm = torch.nn.utils.clip_grad_norm_(self.net.parameters(), limit)
+        self.gradient_norm = full(torch.nn.utils.clip_grad_norm_(self.net.parameters(), limit))
 
     def scheduled(self) -> dict[str, float]:
         """What moved with the tokens, as it was in the last step taken."""

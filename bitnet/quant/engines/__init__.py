@@ -2,9 +2,15 @@
 
 from bitnet.quant.engines.blended import BlendedEngine
 from bitnet.quant.engines.contract import Engine, EngineUnavailableError
-from bitnet.quant.engines.int8 import int8_engine, int8_grad8_engine
+from bitnet.quant.engines.cuda import register
+from bitnet.quant.engines.int8 import int8_engine, int8_grad8_engine, int8_grad_e4m3_engine
 from bitnet.quant.engines.reference import binary_reference_engine, reference_engine
-from bitnet.quant.engines.select import ENGINE_NAMES, check_engine_name, select_engine
+from bitnet.quant.engines.select import (
+    ENGINE_NAMES,
+    check_engine_name,
+    describe_engines,
+    select_engine,
+)
 
 __all__ = [
     "ENGINE_NAMES",
@@ -13,8 +19,12 @@ __all__ = [
     "EngineUnavailableError",
     "binary_reference_engine",
     "check_engine_name",
+    "describe_engines",
     "int8_engine",
     "int8_grad8_engine",
+    "int8_grad_e4m3_engine",
     "reference_engine",
     "select_engine",
 ]
+
+register()

@@ -21,7 +21,14 @@ import torch
 from torch import Tensor
 from torch.autograd import Function
 
-from bitnet.quant.activation import gradient_codes, int8_codes
+from bitnet.quant.activation import (
+    SMALLEST_GRADIENT,
+    SMALLEST_PEAK,
+    gradient_codes,
+    int8_codes,
+)
+from bitnet.quant.engines.cuda import codes_of
+from bitnet.quant.engines.cuda.gradient import e4m3_input_gradient
 from bitnet.quant.engines.product import (
     scaled_product,
     scaled_product_through,
@@ -46,6 +53,13 @@ def int8_grad8_engine(
     return _products(x, weights, codes, scales, int8_input_gradient)
 
 
+def int8_grad_e4m3_engine(
+    x: Tensor, weights: Sequence[Tensor], codes: Sequence[Tensor], scales: Sequence[Tensor]
+) -> tuple[Tensor, ...]:
+    """The same forward; the outputs' gradients are rounded to e4m3, on GPUs that multiply it."""
+    return _products(x, weights, codes, scales, e4m3_input_gradient)
+
+
 def exact_input_gradient(
     grads: Sequence[Tensor], codes: Sequence[Tensor], scales: Sequence[Tensor]
 ) -> Tensor:
@@ -62,7 +76,7 @@ def int8_input_gradient(
     grads: Sequence[Tensor], codes: Sequence[Tensor], scales: Sequence[Tensor]
 ) -> Tensor:
     """The same sum with every row of a gradient rounded to 255 steps of its own size."""
-    rounded = [gradient_codes(g) for g in grads]
+    rounded = [codes_of(g, SMALLEST_GRADIENT) or gradient_codes(g) for g in grads]
     g_codes, g_scales = [pair[0] for pair in rounded], [pair[1] for pair in rounded]
     return scaled_product_through(g_codes, g_scales, list(codes), list(scales), grads[0].dtype)
 
@@ -90,7 +104,7 @@ class _Products(Function):
     ) -> tuple[Tensor, ...]:
         count = len(operands) // 3
         codes, scales = operands[count : 2 * count], operands[2 * count :]
-        x_codes, x_scale = int8_codes(x)
+        x_codes, x_scale = codes_of(x, SMALLEST_PEAK) or int8_codes(x)
         ctx.save_for_backward(x_codes, x_scale, *codes, *scales)
         ctx.input_gradient = input_gradient
         ctx.weight_dtypes = tuple(weight.dtype for weight in operands[:count])
@@ -102,8 +116,8 @@ class _Products(Function):
     @staticmethod
     def backward(ctx: Any, *grads: Tensor) -> tuple[Tensor | None, ...]:
         count = len(grads)
-        x_codes, x_scale = ctx.saved_tensors[:2]
-        codes, scales = ctx.saved_tensors[2 : 2 + count], ctx.saved_tensors[2 + count :]
+        x_codes, x_scale, *operands = ctx.saved_tensors  # recomputation gives them once
+        codes, scales = operands[:count], operands[count:]
         needs = ctx.needs_input_grad[1:]
         dx = ctx.input_gradient(grads, codes, scales) if needs[0] else None
         dws = [

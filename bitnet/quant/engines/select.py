@@ -14,14 +14,20 @@ from difflib import get_close_matches
 
 import torch
 
+from bitnet.quant.engines import cuda
 from bitnet.quant.engines.blended import BlendedEngine
 from bitnet.quant.engines.contract import Engine, EngineUnavailableError
 from bitnet.quant.engines.cpu.build import why_not as why_no_kernel
-from bitnet.quant.engines.int8 import int8_engine, int8_grad8_engine
+from bitnet.quant.engines.cuda.gradient import why_not_e4m3
+from bitnet.quant.engines.int8 import int8_engine, int8_grad8_engine, int8_grad_e4m3_engine
 from bitnet.quant.engines.reference import binary_reference_engine, reference_engine
 
 _REFERENCES: dict[str, Engine] = {"bitnet": reference_engine, "binary": binary_reference_engine}
-_FAST: dict[str, Engine] = {"int8": int8_engine, "int8_grad8": int8_grad8_engine}
+_FAST: dict[str, Engine] = {
+    "int8": int8_engine,
+    "int8_grad8": int8_grad8_engine,
+    "int8_grad_e4m3": int8_grad_e4m3_engine,
+}
 
 ENGINE_NAMES = ("auto", "reference", *_FAST)
 
@@ -58,6 +64,8 @@ def select_engine(
     if name == "reference":
         return _REFERENCES[kind]
     missing = _why_not_int8(device, shape)
+    if name == "int8_grad_e4m3":
+        missing = missing or why_not_e4m3(device)
     if missing is None:
         return _FAST.get(name, int8_engine)
     if name in _FAST:
@@ -86,8 +94,8 @@ def _name_of(engine: Engine) -> str:
 
 
 def _products_on(device: torch.device) -> str:
-    if device.type != "cpu":
-        return "by torch._int_mm"
+    if device.type == "cuda":
+        return cuda.served_by()
     missing = why_no_kernel()
     return "by the AVX-512 kernel" if missing is None else f"by torch._int_mm ({missing})"
 
@@ -103,6 +111,6 @@ def _why_not_int8(device: torch.device, shape: tuple[int, int]) -> str | None:
         return None
     if device.type != "cuda":
         return f"there is no int8 matrix product on {device.type!r}"
-    if shape[0] % 8 or shape[1] % 8:
-        return f"on CUDA both sides of a weight must be multiples of 8, not {shape[0]}x{shape[1]}"
-    return None
+    if not torch.cuda.is_available():  # a plan for a GPU elsewhere
+        return cuda.why_not_shape(*shape)
+    return cuda.why_not(device, *shape)

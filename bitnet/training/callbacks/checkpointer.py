@@ -15,6 +15,7 @@ from typing import Any
 from lightning import LightningModule, Trainer
 from lightning.pytorch.callbacks import Checkpoint
 
+from bitnet.training.checkpoint_io import remove_checkpoint
 from bitnet.training.errors import CheckpointError, FeedStopped
 from bitnet.training.module import PretrainingModule
 from bitnet.training.step_callback import StepCallback
@@ -23,7 +24,7 @@ _log = logging.getLogger(__name__)
 
 
 class Checkpointer(StepCallback, Checkpoint):
-    """Writes ``tokens-<n>.ckpt`` and points ``last.ckpt`` at it.
+    """Writes ``tokens-<n>.ckpt`` and points ``last.ckpt`` at it; sharded models make it a folder.
 
     Args:
         folder: the run's checkpoint folder.
@@ -100,7 +101,7 @@ class Checkpointer(StepCallback, Checkpoint):
     def _prune(self) -> None:
         if self.keep > 0:
             for old in sorted(self.folder.glob("tokens-*.ckpt"))[: -self.keep]:
-                old.unlink(missing_ok=True)
+                remove_checkpoint(old)
 
 
 def _point(link: Path, target: Path) -> None:

@@ -22,7 +22,7 @@ Generate = Callable[[Transformer, str], str]
 
 
 class Sampler(StepCallback):
-    """Completes prompts at a cadence (rank 0).
+    """Completes prompts at a cadence (rank 0; of a sharded model all ranks, and rank 0 writes).
 
     Args:
         file: ``samples.md`` of the run.
@@ -48,8 +48,8 @@ class Sampler(StepCallback):
     def after_step(self, trainer: Trainer, module: PretrainingModule) -> None:
         """Write samples, if it is time."""
         due = module.plan.due(trainer.global_step, self.every_tokens)
-        if trainer.is_global_zero and due:
-            with module.pause():
+        if due:
+            with module.pause(), module.whole():
                 self._write(trainer, module)
 
     @torch.no_grad()
@@ -57,6 +57,8 @@ class Sampler(StepCallback):
         module.net.eval()
         pairs = [(prompt, self.generate(module.net, prompt)) for prompt in self.prompts]
         module.net.train()
+        if not trainer.is_global_zero:
+            return
         step = trainer.global_step
         tokens = module.plan.tokens_at(step)
         self.file.append(step=step, tokens=tokens, samples=pairs)

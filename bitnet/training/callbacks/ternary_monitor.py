@@ -20,7 +20,7 @@ from bitnet.training.step_callback import StepCallback
 
 
 class TernaryMonitor(StepCallback):
-    """Looks at every ternary layer at a cadence (rank 0).
+    """Looks at every ternary layer at a cadence (rank 0; at a sharded model's all ranks do).
 
     Args:
         file: ``ternary.csv``.
@@ -34,16 +34,16 @@ class TernaryMonitor(StepCallback):
 
     def run_starts(self, trainer: Trainer, module: PretrainingModule) -> None:
         """Cut off what lies beyond the checkpoint; at the very start, take the first look."""
+        fresh = trainer.global_step == 0
         if trainer.is_global_zero:
-            fresh = trainer.global_step == 0
             self.file.truncate_after(-1 if fresh else trainer.global_step)
-            if fresh:
-                self._look(0, module)
+        if fresh:
+            self._look(0, module)
 
     def after_step(self, trainer: Trainer, module: PretrainingModule) -> None:
         """Look, if it is time."""
         due = module.plan.due(trainer.global_step, self.every_tokens)
-        if trainer.is_global_zero and due:
+        if due:
             with module.pause():
                 summary = self._look(trainer.global_step, module)
             module.row |= {f"ternary/{key}": value for key, value in summary.items()}
@@ -61,6 +61,8 @@ class TernaryMonitor(StepCallback):
         return {"zero_share": zeros / weights, "flip_rate": flips / weights} if weights else {}
 
     def _write(self, name: str, step: int, look: TernaryLook, module: PretrainingModule) -> None:
+        if module.global_rank != 0:
+            return
         stats = asdict(look)
         del stats["packed"]
         tokens = module.plan.tokens_at(step)

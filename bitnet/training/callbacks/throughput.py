@@ -1,4 +1,4 @@
-"""Tokens a second, MFU and peak memory, measured over log windows and never between.
+"""Tokens a second, shares of the peak and memory, measured over log windows and never between.
 
 The device is waited for on log steps only. Time spent waiting for data counts (it is the run's own
 fault); validation, samples and checkpoints do not.
@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import resource
 import sys
+from collections.abc import Callable
 from contextlib import ExitStack
 from time import perf_counter
 from typing import Any
@@ -26,13 +27,22 @@ class Throughput(StepCallback):
     Args:
         every_tokens: the cadence of log steps.
         flops_per_token: arithmetic of one token, forward and backward.
-        peak: what one device can do; MFU is left out where that is unknown.
+        peak: what one device can do; shares of it are left out where that is unknown.
+        eight_bit: how much of that arithmetic is done in 8 bits, asked on every log step, because
+            quantisation may set in during the run.
     """
 
-    def __init__(self, every_tokens: int, flops_per_token: float, peak: Peak) -> None:
+    def __init__(
+        self,
+        every_tokens: int,
+        flops_per_token: float,
+        peak: Peak,
+        eight_bit: Callable[[], float] = float,
+    ) -> None:
         self.every_tokens = every_tokens
         self.flops_per_token = flops_per_token
         self.peak = peak
+        self.eight_bit = eight_bit
         self._start = self._since = perf_counter()
         self._step = 0
         self._paused = 0.0
@@ -59,10 +69,16 @@ class Throughput(StepCallback):
             "elapsed_seconds": self._elapsed_before + now - self._start,
             "peak_memory_bytes": peak_memory(module.device),
         }
-        if self.peak.flops is not None:
-            devices = self.peak.flops * trainer.world_size
-            module.row["mfu"] = rate * self.flops_per_token / devices
+        module.row |= self._shares(rate / trainer.world_size)
         self._since, self._step, self._paused = now, step, paused
+
+    def _shares(self, rate: float) -> dict[str, float]:
+        """Shares of a device's peak at ``rate`` tokens a second; none where it is unknown."""
+        eight_bit = self.eight_bit()
+        plain = self.peak.seconds(self.flops_per_token, 0.0)
+        mixed = self.peak.seconds(self.flops_per_token, eight_bit)
+        named = {"mfu": plain, "peak_share": mixed}
+        return {name: rate * each for name, each in named.items() if each is not None}
 
     def on_validation_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
         """Validation is not training."""

@@ -99,7 +99,9 @@ def test_selection(caplog: pytest.LogCaptureFixture) -> None:
         assert select_engine("auto", mps, (8, 8)) is reference_engine
         assert select_engine("auto", mps, (8, 8)) is reference_engine
     assert len(caplog.records) == 1
-    with pytest.raises(EngineUnavailableError, match="multiples of 8"):
-        select_engine("int8", cuda, (10, 8))
+    with pytest.raises(EngineUnavailableError, match="1 to 132104 columns"):
+        select_engine("int8", cuda, (10, 200_000))
+    with pytest.raises(EngineUnavailableError, match="e4m3 need CUDA, not 'cpu'"):
+        select_engine("int8_grad_e4m3", cpu, (8, 8))
     with pytest.raises(EngineUnavailableError, match="did you mean 'int8'"):
         select_engine("int9", cpu, (8, 8))

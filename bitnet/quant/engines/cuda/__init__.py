@@ -25,6 +25,7 @@ __all__ = [
     "product",
     "product_through",
     "register",
+    "served_by",
     "why_not",
 ]
 
@@ -58,6 +59,15 @@ def why_not_shape(n: int, k: int) -> str | None:
     if n < 1 or not 1 <= k <= largest_k:
         return f"a weight must have 1 or more rows and 1 to {largest_k} columns, not {n}x{k}"
     return None
+
+
+def served_by() -> str:
+    """Who makes the products, for a line that tells people what runs."""
+    from bitnet.quant.engines.cuda.int_mm import has_triton
+
+    if has_triton():
+        return "by Triton's kernels or torch._int_mm, whichever is faster for the shape"
+    return "by torch._int_mm (Triton is not installed)"
 
 
 def available(device: torch.device, shape: tuple[int, int]) -> bool:

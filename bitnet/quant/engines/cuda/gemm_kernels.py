@@ -32,7 +32,7 @@ def tile_at(place, M, N, BLOCK_M: tl.constexpr, BLOCK_N: tl.constexpr, BAND: tl.
     return first_row + place_in_band % height, place_in_band // height
 
 
-@triton.jit  # type: ignore[untyped-decorator]
+@triton.jit
 def scaled(total, x_scale, w_scale, rows, M):  # type: ignore[no-untyped-def]
     """An int32 tile in real numbers, fp32; the product of the scales is rounded first."""
     scale = tl.load(x_scale + rows, mask=rows < M, other=0.0) * tl.load(w_scale)

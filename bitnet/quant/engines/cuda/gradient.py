@@ -84,7 +84,7 @@ def e4m3_product(g: Tensor, codes: Tensor, scale: Tensor, fast: bool = False) ->
         fast: let the tensor cores sum in fewer bits than fp32 (about 14).
     """
     outputs, inputs = codes.shape
-    rounded, row_scale = e4m3_codes(g)
+    rounded, row_scale = e4m3_codes(g.contiguous())
     # The second operand has to be contiguous along the sum: column by column.
     weight = codes.t().contiguous().to(torch.float8_e4m3fn)
     deeper, wider = -outputs % _MULTIPLE, -inputs % _MULTIPLE

@@ -16,7 +16,7 @@ import triton.language as tl
 _ROUNDER = tl.constexpr(12582912.0)
 
 
-@triton.jit  # type: ignore[untyped-decorator]
+@triton.jit
 def store_codes(x, codes, scales, row, columns, width, smallest):  # type: ignore[no-untyped-def]
     """Codes and scale of a row in fp32, zeros past its width; its peak is ``smallest`` at least."""
     pattern = x.to(tl.int32, bitcast=True) & 0x7FFFFFFF

@@ -9,7 +9,6 @@ from __future__ import annotations
 from typing import Any
 
 import torch
-import triton
 from torch import Tensor
 
 from bitnet.quant.activation import SMALLEST_PEAK
@@ -75,7 +74,7 @@ def _prepared(x: Tensor) -> tuple[Tensor, Tensor, dict[str, Any]]:
         raise ValueError(f"rows must be 1 to {WIDEST_ROW} wide, not {width}")
     if x.numel() == 0:
         raise ValueError("there is no row to quantise")
-    block = triton.next_power_of_2(width)
+    block = 1 << (width - 1).bit_length()
     warps = min(16, max(1, block // 256))
     codes = torch.empty_like(x, dtype=torch.int8)
     scales = x.new_empty((*x.shape[:-1], 1), dtype=torch.float32)

@@ -66,7 +66,7 @@ class Tile(NamedTuple):
 _SHARED_BYTES = 227 * 1024 - 2048
 
 # The first of each is what runs where nothing can be measured. Compiled for sm_90 by Triton 3.6 and
-# 3.7, all use its tensor cores' own instructions and none spills registers.
+# 3.7, none spills registers, and all but the tiny one use Hopper's own matrix instructions.
 LARGE = (Tile(128, 256, 128, 8, 3), Tile(256, 128, 128, 8, 3), Tile(128, 256, 64, 8, 4))
 MEDIUM = (Tile(128, 128, 128, 8, 4), Tile(128, 128, 128, 4, 3), Tile(128, 128, 64, 4, 4))
 # One warpgroup cannot hold 128 x 128 sums twice: with more parts such tiles need two.
@@ -76,12 +76,12 @@ TINY = (Tile(16, 64, 128, 4, 5),)
 
 
 def tiles_for(rows: int, parts: int) -> tuple[Tile, ...]:
-    """Tiles worth measuring for so many rows of x and parts of the sum."""
+    """Tiles worth measuring for so many rows of x, up to a power of two, and parts of the sum."""
     if rows <= 64:
         return (*SMALL, *TINY)
     if parts > 1:
         return (*OF_PARTS, *SMALL[1:])
-    return (*MEDIUM, *LARGE, *SMALL) if rows < 4096 else (*LARGE, *MEDIUM)
+    return (*MEDIUM, *LARGE, *SMALL) if rows <= 4096 else (*LARGE, *MEDIUM)
 
 
 def fits_with_descriptors(tile: Tile, itemsize: int) -> bool:

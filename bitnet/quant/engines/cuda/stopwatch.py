@@ -87,4 +87,4 @@ def milliseconds_of(call: Callable[[], object], repeats: int = 7) -> float:
         end.record()
         events.append((start, end))
     torch.cuda.synchronize()
-    return median(start.elapsed_time(end) for start, end in events)
+    return float(median(start.elapsed_time(end) for start, end in events))

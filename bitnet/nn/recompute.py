@@ -1,0 +1,85 @@
+"""What backward makes anew instead of keeping: less memory for more arithmetic.
+
+- ``none``: every block keeps what its backward needs.
+- ``blocks``: a block keeps its input alone and runs a second time in backward: a third more work.
+- ``every_N``: one block in N does so, the first of each N.
+- ``selective``: products with weights and fused attention are kept; norms, activations, quantisers
+  and casts are made anew. When compiled, the compiler does about as much by itself.
+
+Nothing in a block draws random numbers, and quantised codes do not change between the two runs, so
+both compute the same bits. The checkpoint lies inside the block's own call: hooks around a block
+(sharding) run once, and a compiler sees it and plans its kernels across it.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+from functools import partial
+from typing import Any
+
+import torch
+from torch import Tensor
+from torch.utils.checkpoint import (
+    CheckpointPolicy,
+    checkpoint,
+    create_selective_checkpoint_contexts,
+)
+
+_EVERY = re.compile(r"every_([1-9]\d*)")
+_VALID = "none, blocks, every_2 (or another number), selective"
+
+_KEPT = (
+    *("mm", "addmm", "_int_mm", "_scaled_mm"),
+    *("_scaled_dot_product_flash_attention", "_scaled_dot_product_flash_attention_for_cpu"),
+    *("_scaled_dot_product_efficient_attention", "_scaled_dot_product_cudnn_attention"),
+)
+"""Of torch's operations, those whose results ``selective`` keeps. Batched products are not among
+them: scores of attention are such, T x T of them."""
+
+
+def recompute_problems(policy: str) -> list[str]:
+    """A line if there is no such policy."""
+    if policy in ("none", "blocks", "selective") or _EVERY.fullmatch(policy):
+        return []
+    return [f"recompute: '{policy}' is unknown (valid: {_VALID})"]
+
+
+def by_block(policy: str, blocks: int) -> list[str]:
+    """What each of ``blocks`` blocks makes anew: ``none``, ``blocks`` or ``selective``.
+
+    Raises:
+        ValueError: there is no such policy.
+    """
+    problems = recompute_problems(policy)
+    if problems:
+        raise ValueError(problems[0])
+    every = _EVERY.fullmatch(policy)
+    if every is None:
+        return [policy] * blocks
+    return ["none" if place % int(every[1]) else "blocks" for place in range(blocks)]
+
+
+def run_again(function: Callable[..., Tensor], policy: str, *args: Any) -> Tensor:
+    """``function(*args)``, of which backward keeps what ``policy`` (not ``none``) says."""
+    options: dict[str, Any] = {"use_reentrant": False, "preserve_rng_state": False}
+    if policy == "selective":
+        options["context_fn"] = partial(create_selective_checkpoint_contexts, _choose)
+    result: Tensor = checkpoint(function, *args, **options)
+    return result
+
+
+def _choose(context: Any, operation: Any, *args: Any, **kwargs: Any) -> CheckpointPolicy:
+    if _is_kept(operation):
+        return CheckpointPolicy.MUST_SAVE
+    return CheckpointPolicy.PREFER_RECOMPUTE
+
+
+def _is_kept(operation: Any) -> bool:
+    """Whether it is one of torch's products, or the engines' own."""
+    if not isinstance(operation, torch._ops.OpOverload):
+        return False
+    packet = operation.overloadpacket
+    return operation.namespace == "bitnet" or (
+        operation.namespace == "aten" and packet.__name__ in _KEPT
+    )

@@ -1,0 +1,34 @@
+"""Rows of codes at 2 bits: what goes in comes out, whatever the width."""
+
+import pytest
+import torch
+
+from bitnet.training.strategies.packed_rows import pack_rows, packed_width, unpack_rows
+
+
+@pytest.mark.parametrize("width", [1, 2, 3, 4, 5, 6, 7, 9, 64, 5460])
+@pytest.mark.parametrize("rows", [1, 5])
+def test_rows_come_back(rows: int, width: int) -> None:
+    draw = torch.Generator().manual_seed(width)
+    codes = torch.randint(-1, 2, (rows, width), generator=draw, dtype=torch.int8)
+    packed = torch.full((rows + 2, packed_width(width)), 255, dtype=torch.uint8)
+    pack_rows(codes, packed)
+    assert (packed[rows:] == 255).all()  # rows that only fill up are left alone
+    back = torch.full_like(codes, 77)
+    unpack_rows(packed, back)
+    assert torch.equal(back, codes)
+
+
+def test_a_weight_takes_two_bits() -> None:
+    assert packed_width(5460) * 4 == 5460
+    assert [packed_width(width) for width in (1, 4, 5, 8)] == [1, 1, 2, 2]
+
+
+def test_packing_twice_forgets_the_first_codes() -> None:
+    packed = torch.zeros(1, 2, dtype=torch.uint8)
+    pack_rows(torch.ones(1, 8, dtype=torch.int8), packed)
+    fewer = torch.tensor([[-1, 0, 1, -1, 0, 1, -1, 0]], dtype=torch.int8)
+    pack_rows(fewer, packed)
+    back = torch.empty_like(fewer)
+    unpack_rows(packed, back)
+    assert torch.equal(back, fewer)
