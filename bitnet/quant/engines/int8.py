@@ -78,7 +78,10 @@ def int8_input_gradient(
     """The same sum with every row of a gradient rounded to 255 steps of its own size."""
     rounded = [codes_of(g, SMALLEST_GRADIENT) or gradient_codes(g) for g in grads]
     g_codes, g_scales = [pair[0] for pair in rounded], [pair[1] for pair in rounded]
-    return scaled_product_through(g_codes, g_scales, list(codes), list(scales), grads[0].dtype)
+    dx: Tensor = scaled_product_through(
+        g_codes, g_scales, list(codes), list(scales), grads[0].dtype
+    )
+    return dx
 
 
 def _products(
@@ -129,5 +132,6 @@ class _Products(Function):
 
 def _weight_gradient(g: Tensor, x_codes: Tensor, x_scale: Tensor, dtype: torch.dtype) -> Tensor:
     if g.device.type == "cpu":
-        return weight_gradient(g, x_codes, x_scale, dtype)
+        dw: Tensor = weight_gradient(g, x_codes, x_scale, dtype)
+        return dw
     return (g.t() @ (x_codes.float() * x_scale).to(g.dtype)).to(dtype)
