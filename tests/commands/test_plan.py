@@ -88,7 +88,7 @@ def test_a_micro_batch_that_does_not_divide_is_replaced_aloud(
         (["price=cheap"], "price: 'cheap' is not a number"),
         (["trainer.strategy=fsdp"], "trainer.strategy: 'fsdp' cannot be planned"),
         (["model.heads=7"], "model.heads: 7"),
-        (["linear.engine=int8", "model.ffn_dim=701"], "linear.engine: "),
+        (["linear.engine=int8_grad_e4m3", "device=cpu"], "linear.engine: engine 'int8_grad_e4m3'"),
         (["tokenizer=nobody/knows", "model.vocab_size=null"], "model.vocab_size: follows"),
     ],
 )

@@ -64,7 +64,7 @@ def select_engine(
     if name == "reference":
         return _REFERENCES[kind]
     missing = _why_not_int8(device, shape)
-    if name == "int8_grad_e4m3":
+    if name == "int8_grad_e4m3" and not _elsewhere(device):
         missing = missing or why_not_e4m3(device)
     if missing is None:
         return _FAST.get(name, int8_engine)
@@ -106,11 +106,16 @@ def _say_once(line: str) -> None:
         _log.warning(line)
 
 
+def _elsewhere(device: torch.device) -> bool:
+    """Whether a plan is made for a GPU that is not here."""
+    return device.type == "cuda" and not torch.cuda.is_available()
+
+
 def _why_not_int8(device: torch.device, shape: tuple[int, int]) -> str | None:
     if device.type == "cpu":
         return None
     if device.type != "cuda":
         return f"there is no int8 matrix product on {device.type!r}"
-    if not torch.cuda.is_available():  # a plan for a GPU elsewhere
+    if _elsewhere(device):
         return cuda.why_not_shape(*shape)
     return cuda.why_not(device, *shape)
