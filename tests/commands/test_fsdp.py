@@ -139,7 +139,8 @@ def test_killed_on_two_and_gone_on_with_on_one_and_on_four(
     expected, found = losses(one, "train/loss"), losses(several, "train/loss")
     assert found.keys() == expected.keys() and len(found) == 12
     for place, value in expected.items():
-        assert found[place] == pytest.approx(value, rel=1e-4), place
+        # Sums in another order move some activation by one of its 255 codes.
+        assert found[place] == pytest.approx(value, rel=5e-4), place
     # Evaluating and writing read the folder as they would a file.
     told = tmp_path / "told.json"
     bitnet("eval", f"run={parts}", "trainer=cpu", f"output={told}")
