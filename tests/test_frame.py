@@ -78,16 +78,9 @@ def test_every_module_and_public_name_says_what_it_is_for(file: Path) -> None:
             assert ast.get_docstring(node), f"{where(file, node)}: {node.name} has no docstring"
 
 
-def is_kernel(function: ast.FunctionDef | ast.AsyncFunctionDef) -> bool:
-    """Whether Triton compiles it: its arguments are of the device and have no Python types."""
-    return any(ast.unparse(each) == "triton.jit" for each in function.decorator_list)
-
-
 @pytest.mark.parametrize("file", SOURCES, ids=where)
 def test_every_function_is_annotated(file: Path) -> None:
     for function in functions(ast.parse(file.read_text("utf-8"))):
-        if is_kernel(function):
-            continue
         missing = unannotated(function)
         assert not missing, f"{where(file, function)}: {function.name} lacks {missing}"
 

@@ -22,7 +22,14 @@ import triton.language as tl
 
 
 @triton.jit  # type: ignore[untyped-decorator]
-def tile_at(place, M, N, BLOCK_M: tl.constexpr, BLOCK_N: tl.constexpr, BAND: tl.constexpr):  # type: ignore[no-untyped-def]
+def tile_at(
+    place: tl.tensor,
+    M: tl.tensor,
+    N: tl.tensor,
+    BLOCK_M: tl.constexpr,
+    BLOCK_N: tl.constexpr,
+    BAND: tl.constexpr,
+) -> tl.tensor:
     """The tile (its row and its column, in tiles) that is the ``place``-th in walking order."""
     tiles_down = tl.cdiv(M, BLOCK_M)
     band_size = BAND * tl.cdiv(N, BLOCK_N)
@@ -32,29 +39,31 @@ def tile_at(place, M, N, BLOCK_M: tl.constexpr, BLOCK_N: tl.constexpr, BAND: tl.
     return first_row + place_in_band % height, place_in_band // height
 
 
-@triton.jit
-def scaled(total, x_scale, w_scale, rows, M):  # type: ignore[no-untyped-def]
+@triton.jit  # type: ignore[untyped-decorator]
+def scaled(
+    total: tl.tensor, x_scale: tl.tensor, w_scale: tl.tensor, rows: tl.tensor, M: tl.tensor
+) -> tl.tensor:
     """An int32 tile in real numbers, fp32; the product of the scales is rounded first."""
     scale = tl.load(x_scale + rows, mask=rows < M, other=0.0) * tl.load(w_scale)
     return total.to(tl.float32) * scale[:, None]
 
 
 @triton.jit  # type: ignore[untyped-decorator]
-def part_by_pointers(  # type: ignore[no-untyped-def]
-    x,
-    x_scale,
-    w,
-    w_scale,
-    rows,
-    columns,
-    M,
-    N,
-    K,
+def part_by_pointers(
+    x: tl.tensor,
+    x_scale: tl.tensor,
+    w: tl.tensor,
+    w_scale: tl.tensor,
+    rows: tl.tensor,
+    columns: tl.tensor,
+    M: tl.tensor,
+    N: tl.tensor,
+    K: tl.tensor,
     BLOCK_M: tl.constexpr,
     BLOCK_N: tl.constexpr,
     BLOCK_K: tl.constexpr,
     EVEN: tl.constexpr,
-):
+) -> tl.tensor:
     """One part of one tile, in fp32. ``EVEN``: BLOCK_K divides every K, no mask is needed."""
     depth = tl.arange(0, BLOCK_K)
     # Past the edges the first rows are read again: cheaper than masks, and never stored.
@@ -75,15 +84,15 @@ def part_by_pointers(  # type: ignore[no-untyped-def]
 
 
 @triton.jit  # type: ignore[untyped-decorator]
-def product_by_pointers(  # type: ignore[no-untyped-def]
-    x0, x_scale0, w0, w_scale0, K0,
-    x1, x_scale1, w1, w_scale1, K1,
-    x2, x_scale2, w2, w_scale2, K2,
-    y, M, N,
+def product_by_pointers(
+    x0: tl.tensor, x_scale0: tl.tensor, w0: tl.tensor, w_scale0: tl.tensor, K0: tl.tensor,
+    x1: tl.tensor, x_scale1: tl.tensor, w1: tl.tensor, w_scale1: tl.tensor, K1: tl.tensor,
+    x2: tl.tensor, x_scale2: tl.tensor, w2: tl.tensor, w_scale2: tl.tensor, K2: tl.tensor,
+    y: tl.tensor, M: tl.tensor, N: tl.tensor,
     PARTS: tl.constexpr,
     BLOCK_M: tl.constexpr, BLOCK_N: tl.constexpr, BLOCK_K: tl.constexpr, BAND: tl.constexpr,
     EVEN: tl.constexpr,
-):  # fmt: skip
+) -> None:  # fmt: skip
     """One tile of y a program; any sizes."""
     row, column = tile_at(tl.program_id(0), M, N, BLOCK_M, BLOCK_N, BAND)
     rows = row * BLOCK_M + tl.arange(0, BLOCK_M)
@@ -105,19 +114,19 @@ def product_by_pointers(  # type: ignore[no-untyped-def]
 
 
 @triton.jit  # type: ignore[untyped-decorator]
-def part_by_descriptors(  # type: ignore[no-untyped-def]
-    x,
-    x_scale,
-    w,
-    w_scale,
-    row,
-    column,
-    M,
-    K,
+def part_by_descriptors(
+    x: tl.tensor,
+    x_scale: tl.tensor,
+    w: tl.tensor,
+    w_scale: tl.tensor,
+    row: tl.tensor,
+    column: tl.tensor,
+    M: tl.tensor,
+    K: tl.tensor,
     BLOCK_M: tl.constexpr,
     BLOCK_N: tl.constexpr,
     BLOCK_K: tl.constexpr,
-):
+) -> tl.tensor:
     """One part of one tile, in fp32; the copy engine reads zeros past the edges."""
     total = tl.zeros((BLOCK_M, BLOCK_N), dtype=tl.int32)
     for start in range(0, K, BLOCK_K):
@@ -129,15 +138,15 @@ def part_by_descriptors(  # type: ignore[no-untyped-def]
 
 
 @triton.jit  # type: ignore[untyped-decorator]
-def product_by_descriptors(  # type: ignore[no-untyped-def]
-    x0, x_scale0, w0, w_scale0, K0,
-    x1, x_scale1, w1, w_scale1, K1,
-    x2, x_scale2, w2, w_scale2, K2,
-    y, M, N,
+def product_by_descriptors(
+    x0: tl.tensor, x_scale0: tl.tensor, w0: tl.tensor, w_scale0: tl.tensor, K0: tl.tensor,
+    x1: tl.tensor, x_scale1: tl.tensor, w1: tl.tensor, w_scale1: tl.tensor, K1: tl.tensor,
+    x2: tl.tensor, x_scale2: tl.tensor, w2: tl.tensor, w_scale2: tl.tensor, K2: tl.tensor,
+    y: tl.tensor, M: tl.tensor, N: tl.tensor,
     PARTS: tl.constexpr,
     BLOCK_M: tl.constexpr, BLOCK_N: tl.constexpr, BLOCK_K: tl.constexpr, BAND: tl.constexpr,
     DTYPE: tl.constexpr,
-):  # fmt: skip
+) -> None:  # fmt: skip
     """Tiles of y, as many as fall to a program; x, w and y are descriptors of whole tensors."""
     tiles = tl.cdiv(M, BLOCK_M) * tl.cdiv(N, BLOCK_N)
     for place in range(tl.program_id(0), tiles, tl.num_programs(0)):

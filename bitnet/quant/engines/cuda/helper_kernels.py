@@ -16,7 +16,16 @@ _SQUARE = 128
 
 
 @triton.jit  # type: ignore[untyped-decorator]
-def _scale_rows(total, x_scale, w_scale, y, M, N, BLOCK_M: tl.constexpr, BLOCK_N: tl.constexpr):  # type: ignore[no-untyped-def]
+def _scale_rows(
+    total: tl.tensor,
+    x_scale: tl.tensor,
+    w_scale: tl.tensor,
+    y: tl.tensor,
+    M: tl.tensor,
+    N: tl.tensor,
+    BLOCK_M: tl.constexpr,
+    BLOCK_N: tl.constexpr,
+) -> None:
     rows = tl.program_id(0) * BLOCK_M + tl.arange(0, BLOCK_M)
     columns = tl.program_id(1) * BLOCK_N + tl.arange(0, BLOCK_N)
     inside = (rows[:, None] < M) & (columns[None, :] < N)
@@ -27,7 +36,9 @@ def _scale_rows(total, x_scale, w_scale, y, M, N, BLOCK_M: tl.constexpr, BLOCK_N
 
 
 @triton.jit  # type: ignore[untyped-decorator]
-def _transpose(source, target, N, K, BLOCK: tl.constexpr):  # type: ignore[no-untyped-def]
+def _transpose(
+    source: tl.tensor, target: tl.tensor, N: tl.tensor, K: tl.tensor, BLOCK: tl.constexpr
+) -> None:
     rows = tl.program_id(0) * BLOCK + tl.arange(0, BLOCK)
     columns = tl.program_id(1) * BLOCK + tl.arange(0, BLOCK)
     at = source + rows.to(tl.int64)[:, None] * K + columns[None, :]

@@ -16,8 +16,16 @@ import triton.language as tl
 _ROUNDER = tl.constexpr(12582912.0)
 
 
-@triton.jit
-def store_codes(x, codes, scales, row, columns, width, smallest):  # type: ignore[no-untyped-def]
+@triton.jit  # type: ignore[untyped-decorator]
+def store_codes(
+    x: tl.tensor,
+    codes: tl.tensor,
+    scales: tl.tensor,
+    row: tl.tensor,
+    columns: tl.tensor,
+    width: tl.tensor,
+    smallest: tl.tensor,
+) -> None:
     """Codes and scale of a row in fp32, zeros past its width; its peak is ``smallest`` at least."""
     pattern = x.to(tl.int32, bitcast=True) & 0x7FFFFFFF
     peak = tl.max(pattern, axis=0).to(tl.float32, bitcast=True)
@@ -30,7 +38,14 @@ def store_codes(x, codes, scales, row, columns, width, smallest):  # type: ignor
 
 
 @triton.jit  # type: ignore[untyped-decorator]
-def quantise_row(x, codes, scales, width, smallest, BLOCK: tl.constexpr):  # type: ignore[no-untyped-def]
+def quantise_row(
+    x: tl.tensor,
+    codes: tl.tensor,
+    scales: tl.tensor,
+    width: tl.tensor,
+    smallest: tl.tensor,
+    BLOCK: tl.constexpr,
+) -> None:
     """One row a program."""
     row = tl.program_id(0).to(tl.int64)
     columns = tl.arange(0, BLOCK)
@@ -39,9 +54,16 @@ def quantise_row(x, codes, scales, width, smallest, BLOCK: tl.constexpr):  # typ
 
 
 @triton.jit  # type: ignore[untyped-decorator]
-def norm_and_quantise_row(  # type: ignore[no-untyped-def]
-    x, gain, codes, scales, width, smallest, eps, BLOCK: tl.constexpr
-):
+def norm_and_quantise_row(
+    x: tl.tensor,
+    gain: tl.tensor,
+    codes: tl.tensor,
+    scales: tl.tensor,
+    width: tl.tensor,
+    smallest: tl.tensor,
+    eps: tl.tensor,
+    BLOCK: tl.constexpr,
+) -> None:
     """The same with ``x / sqrt(mean(x^2) + eps) * gain`` before, rounded to x's dtype."""
     row = tl.program_id(0).to(tl.int64)
     columns = tl.arange(0, BLOCK)
