@@ -26,6 +26,7 @@ _PRODUCTS = (
     "_int_mm",
     "scaled_product",
     "scaled_product_through",
+    "input_gradient",
     "weight_gradient",
     "_scaled_dot_product_flash_attention_for_cpu",
 )

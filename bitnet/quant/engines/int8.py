@@ -30,6 +30,7 @@ from bitnet.quant.activation import (
 from bitnet.quant.engines.cuda import codes_of
 from bitnet.quant.engines.cuda.gradient import e4m3_input_gradient
 from bitnet.quant.engines.product import (
+    input_gradient,
     scaled_product,
     scaled_product_through,
     weight_gradient,
@@ -64,6 +65,8 @@ def exact_input_gradient(
     grads: Sequence[Tensor], codes: Sequence[Tensor], scales: Sequence[Tensor]
 ) -> Tensor:
     """Sum over the weights of ``(g @ codes) * scale``, in the dtype of the gradients."""
+    if grads[0].is_cpu:
+        return _on_cpu(grads, codes, scales, rounded=False)
     dtype = grads[0].dtype
     parts = [(g @ c.to(dtype)).float() * s for g, c, s in zip(grads, codes, scales, strict=True)]
     total = parts[0]
@@ -76,11 +79,20 @@ def int8_input_gradient(
     grads: Sequence[Tensor], codes: Sequence[Tensor], scales: Sequence[Tensor]
 ) -> Tensor:
     """The same sum with every row of a gradient rounded to 255 steps of its own size."""
+    if grads[0].is_cpu:
+        return _on_cpu(grads, codes, scales, rounded=True)
     rounded = [codes_of(g, SMALLEST_GRADIENT) or gradient_codes(g) for g in grads]
     g_codes, g_scales = [pair[0] for pair in rounded], [pair[1] for pair in rounded]
     dx: Tensor = scaled_product_through(
         g_codes, g_scales, list(codes), list(scales), grads[0].dtype
     )
+    return dx
+
+
+def _on_cpu(
+    grads: Sequence[Tensor], codes: Sequence[Tensor], scales: Sequence[Tensor], rounded: bool
+) -> Tensor:
+    dx: Tensor = input_gradient(list(grads), list(codes), list(scales), rounded)
     return dx
 
 
@@ -131,7 +143,7 @@ class _Products(Function):
 
 
 def _weight_gradient(g: Tensor, x_codes: Tensor, x_scale: Tensor, dtype: torch.dtype) -> Tensor:
-    if g.device.type == "cpu":
+    if g.is_cpu:
         dw: Tensor = weight_gradient(g, x_codes, x_scale, dtype)
         return dw
     return (g.t() @ (x_codes.float() * x_scale).to(g.dtype)).to(dtype)

@@ -13,8 +13,7 @@ import torch
 from torch import Tensor
 from torch.library import custom_op
 
-from bitnet.quant.engines.cpu.products import summed_products
-from bitnet.quant.engines.cpu.products import weight_gradient as weight_gradient_on_cpu
+from bitnet.quant.engines.cpu import products as on_cpu
 
 
 @custom_op("bitnet::scaled_product", mutates_args=(), device_types="cpu")
@@ -30,7 +29,7 @@ def scaled_product(
         w_scale: fp32 scalar.
         dtype: of the result ``[M, N]``.
     """
-    return summed_products([x_codes], [x_scale], [w_codes], [w_scale], dtype, through=False)
+    return on_cpu.product(x_codes, x_scale, w_codes, w_scale, dtype)
 
 
 @scaled_product.register_fake
@@ -40,35 +39,28 @@ def _(
     return x_codes.new_empty((x_codes.shape[0], w_codes.shape[0]), dtype=dtype)
 
 
-@custom_op("bitnet::scaled_product_through", mutates_args=(), device_types="cpu")
-def scaled_product_through(
-    g_codes: Sequence[Tensor],
-    g_scales: Sequence[Tensor],
-    w_codes: Sequence[Tensor],
-    w_scales: Sequence[Tensor],
-    dtype: torch.dtype,
+@custom_op("bitnet::input_gradient", mutates_args=(), device_types="cpu")
+def input_gradient(
+    grads: Sequence[Tensor], w_codes: Sequence[Tensor], w_scales: Sequence[Tensor], rounded: bool
 ) -> Tensor:
-    """Sum over the weights of ``(g_codes @ w_codes).float() * (g_scale * w_scale)``, in `dtype`.
+    """Sum over the weights of ``(g @ w_codes) * w_scale``, in the dtype of g; on CPU alone.
+
+    Elsewhere the rounding of g is left to the compiler; see :func:`scaled_product_through`.
 
     Args:
-        g_codes: int8 ``[M, N_i]``.
-        g_scales: fp32 ``[M, 1]`` each.
+        grads: gradients of the outputs, ``[M, N_i]``.
         w_codes: ternary int8 ``[N_i, K]``.
         w_scales: fp32 scalars.
-        dtype: of the result ``[M, K]``; the sum is fp32 and rounded once.
+        rounded: round every row of a gradient to int8 first, as ``gradient_codes`` does.
     """
-    return summed_products(g_codes, g_scales, w_codes, w_scales, dtype, through=True)
+    return on_cpu.input_gradient(grads, w_codes, w_scales, rounded)
 
 
-@scaled_product_through.register_fake
+@input_gradient.register_fake
 def _(
-    g_codes: Sequence[Tensor],
-    g_scales: Sequence[Tensor],
-    w_codes: Sequence[Tensor],
-    w_scales: Sequence[Tensor],
-    dtype: torch.dtype,
+    grads: Sequence[Tensor], w_codes: Sequence[Tensor], w_scales: Sequence[Tensor], rounded: bool
 ) -> Tensor:
-    return g_codes[0].new_empty((g_codes[0].shape[0], w_codes[0].shape[1]), dtype=dtype)
+    return grads[0].new_empty((grads[0].shape[0], w_codes[0].shape[1]))
 
 
 @custom_op("bitnet::weight_gradient", mutates_args=(), device_types="cpu")
@@ -83,9 +75,42 @@ def weight_gradient(g: Tensor, x_codes: Tensor, x_scale: Tensor, dtype: torch.dt
         x_scale: fp32 ``[M, 1]``.
         dtype: of the result ``[out, in]``.
     """
-    return weight_gradient_on_cpu(g, x_codes, x_scale, dtype)
+    return on_cpu.weight_gradient(g, x_codes, x_scale, dtype)
 
 
 @weight_gradient.register_fake
 def _(g: Tensor, x_codes: Tensor, x_scale: Tensor, dtype: torch.dtype) -> Tensor:
     return g.new_empty((g.shape[1], x_codes.shape[1]), dtype=dtype)
+
+
+@custom_op("bitnet::scaled_product_through", mutates_args=(), device_types="cuda")
+def scaled_product_through(
+    g_codes: Sequence[Tensor],
+    g_scales: Sequence[Tensor],
+    w_codes: Sequence[Tensor],
+    w_scales: Sequence[Tensor],
+    dtype: torch.dtype,
+) -> Tensor:
+    """Sum over the weights of ``(g_codes @ w_codes).float() * (g_scale * w_scale)``; on CUDA alone.
+
+    Args:
+        g_codes: int8 ``[M, N_i]``.
+        g_scales: fp32 ``[M, 1]`` each.
+        w_codes: ternary int8 ``[N_i, K]``.
+        w_scales: fp32 scalars.
+        dtype: of the result ``[M, K]``; the sum is fp32 and rounded once.
+    """
+    from bitnet.quant.engines.cuda import product_through
+
+    return product_through(g_codes, g_scales, w_codes, w_scales, dtype)
+
+
+@scaled_product_through.register_fake
+def _(
+    g_codes: Sequence[Tensor],
+    g_scales: Sequence[Tensor],
+    w_codes: Sequence[Tensor],
+    w_scales: Sequence[Tensor],
+    dtype: torch.dtype,
+) -> Tensor:
+    return g_codes[0].new_empty((g_codes[0].shape[0], w_codes[0].shape[1]), dtype=dtype)

@@ -5,12 +5,9 @@ import torch
 from torch import Tensor
 from torch.library import opcheck
 
+from bitnet.quant.activation import gradient_codes
 from bitnet.quant.engines.cpu import build, products
-from bitnet.quant.engines.product import (
-    scaled_product,
-    scaled_product_through,
-    weight_gradient,
-)
+from bitnet.quant.engines.product import input_gradient, scaled_product, weight_gradient
 
 SHAPES = [
     (1, 1, 1),
@@ -37,10 +34,9 @@ def way(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> str:
     return str(request.param)
 
 
-def _part(rows: int, outs: int, width: int, through: bool, seed: int = 0) -> Part:
-    generator = torch.Generator().manual_seed(seed)
-    length = outs if through else width
-    x = torch.randint(-128, 128, (rows, length), dtype=torch.int8, generator=generator)
+def _part(rows: int, outs: int, width: int) -> Part:
+    generator = torch.Generator().manual_seed(0)
+    x = torch.randint(-128, 128, (rows, width), dtype=torch.int8, generator=generator)
     w = torch.randint(-1, 2, (outs, width), dtype=torch.int8, generator=generator)
     return (
         x,
@@ -50,36 +46,92 @@ def _part(rows: int, outs: int, width: int, through: bool, seed: int = 0) -> Par
     )
 
 
-def _truth(parts: list[Part], dtype: torch.dtype, through: bool) -> Tensor:
-    """Sums in fp64, which are exact; scaled and added up in fp32, as the formula says."""
-    total: Tensor | None = None
-    for x, x_scale, w, scale in parts:
-        sums = x.double() @ (w.double() if through else w.double().T)
-        part = sums.float() * (x_scale * scale)
-        total = part if total is None else total + part
-    assert total is not None
-    return total.to(dtype)
+def _truth(part: Part, dtype: torch.dtype) -> Tensor:
+    """Sums in fp64, which are exact; scaled in fp32, as the formula says."""
+    x, x_scale, w, scale = part
+    return ((x.double() @ w.double().T).float() * (x_scale * scale)).to(dtype)
+
+
+Gradients = tuple[list[Tensor], list[Tensor], list[Tensor]]
+
+
+def _gradients(shape: tuple[int, int, int], count: int, dtype: torch.dtype) -> Gradients:
+    """Gradients of the outputs of some weights, their codes and scales."""
+    rows, outs, width = shape
+    generator = torch.Generator().manual_seed(1)
+    sizes = [outs + 8 * n for n in range(count)]
+    grads = [torch.randn(rows, size, generator=generator).mul(1e-3).to(dtype) for size in sizes]
+    codes = [
+        torch.randint(-1, 2, (size, width), dtype=torch.int8, generator=generator) for size in sizes
+    ]
+    return grads, codes, [torch.rand((), generator=generator) for _ in sizes]
 
 
 @pytest.mark.parametrize("shape", SHAPES, ids=str)
 @pytest.mark.parametrize("dtype", DTYPES, ids=str)
 def test_a_product_is_exact(shape: tuple[int, int, int], dtype: torch.dtype, way: str) -> None:
-    part = _part(*shape, through=False)
+    part = _part(*shape)
     got = scaled_product(*part, dtype)
-    assert got.dtype == dtype and torch.equal(got, _truth([part], dtype, through=False))
+    assert got.dtype == dtype and torch.equal(got, _truth(part, dtype))
 
 
 @pytest.mark.parametrize("shape", SHAPES, ids=str)
 @pytest.mark.parametrize("dtype", DTYPES, ids=str)
 @pytest.mark.parametrize("count", [1, 3])
-def test_a_sum_over_weights_is_exact(
+def test_a_rounded_input_gradient_is_exact_after_the_rounding(
     shape: tuple[int, int, int], dtype: torch.dtype, count: int, way: str
 ) -> None:
-    rows, outs, width = shape
-    parts = [_part(rows, outs + 8 * n, width, True, seed=n) for n in range(count)]
-    columns = [list(column) for column in zip(*parts, strict=True)]
-    got = scaled_product_through(*columns, dtype)
-    assert got.dtype == dtype and torch.equal(got, _truth(parts, dtype, through=True))
+    grads, codes, scales = _gradients(shape, count, dtype)
+    total: Tensor | None = None
+    for g, c, scale in zip(grads, codes, scales, strict=True):
+        g_codes, g_scale = gradient_codes(g)
+        part = (g_codes.double() @ c.double()).float() * (g_scale * scale)
+        total = part if total is None else total + part
+    assert total is not None
+    got = input_gradient(grads, codes, scales, True)
+    assert got.dtype == dtype and torch.equal(got, total.to(dtype))
+
+
+@pytest.mark.parametrize("shape", [*SHAPES, (86, 2049, 33), (9, 4100, 64)], ids=str)
+@pytest.mark.parametrize("dtype", DTYPES[:2], ids=str)
+@pytest.mark.parametrize("count", [1, 3])
+def test_an_input_gradient_is_rounded_at_most_once_a_weight(
+    shape: tuple[int, int, int], dtype: torch.dtype, count: int, way: str
+) -> None:
+    grads, codes, scales = _gradients(shape, count, dtype)
+    expected = torch.zeros(shape[0], shape[2], dtype=torch.float64)
+    size = torch.zeros_like(expected)  # what errors are relative to: no part may be small by chance
+    for g, c, scale in zip(grads, codes, scales, strict=True):
+        expected += g.double() @ c.double() * scale
+        size += g.double().abs() @ c.double().abs() * scale
+    got = input_gradient(grads, codes, scales, False)
+    error = (got - expected).abs()
+    if dtype == torch.float32:
+        assert got.dtype == dtype and (error <= 1e-5 * size).all()
+    elif way == "kernel":  # rounded to bf16 at the end: half a unit in the last of 8 bits
+        assert got.dtype == dtype and (error <= 2**-8 * expected.abs() + 1e-5 * size).all()
+    else:
+        assert got.dtype == dtype and (error <= 2**-7 * size).all()
+
+
+@pytest.mark.parametrize("bad", [torch.nan, torch.inf])
+@pytest.mark.parametrize("dtype", DTYPES, ids=str)
+@pytest.mark.parametrize("rounded", [False, True])
+def test_a_gradient_that_is_no_number_is_not_hidden(
+    bad: float, dtype: torch.dtype, rounded: bool, way: str
+) -> None:
+    grads, codes, scales = _gradients((3, 40, 20), 2, dtype)
+    grads[1][1, 7] = bad
+    codes[1][7] = 1
+    got = input_gradient(grads, codes, scales, rounded)
+    assert got[[0, 2]].isfinite().all() and not got[1].isfinite().any()
+
+
+def test_a_gradient_of_zeros_stays_zero(way: str) -> None:
+    _, codes, scales = _gradients((3, 40, 20), 1, torch.bfloat16)
+    zeros = torch.zeros(3, 40, dtype=torch.bfloat16)
+    for rounded in (False, True):
+        assert not input_gradient([zeros], codes, scales, rounded).any()
 
 
 def test_largest_sums_do_not_saturate(way: str) -> None:
@@ -91,34 +143,43 @@ def test_largest_sums_do_not_saturate(way: str) -> None:
 
 
 def test_a_slice_is_read_where_it_lies(way: str) -> None:
-    x, x_scale, w, scale = _part(30, 40, 64, through=False)
+    x, x_scale, w, scale = _part(30, 40, 64)
     got = scaled_product(x[::2], x_scale[::2], w, scale, torch.float32)
-    assert torch.equal(got, _truth([(x[::2], x_scale[::2], w, scale)], torch.float32, False))
+    assert torch.equal(got, _truth((x[::2], x_scale[::2], w, scale), torch.float32))
+    grads, codes, scales = _gradients((30, 40, 20), 1, torch.bfloat16)
+    for rounded in (False, True):
+        whole = input_gradient(grads, codes, scales, rounded)
+        assert torch.equal(input_gradient([grads[0][::2]], codes, scales, rounded), whole[::2])
 
 
 def test_not_a_number_stays_one(way: str) -> None:
-    x, x_scale, w, scale = _part(2, 3, 4, through=False)
+    x, x_scale, w, scale = _part(2, 3, 4)
     x_scale[1] = torch.nan
     got = scaled_product(x, x_scale, w, scale, torch.bfloat16)
     assert got[0].isfinite().all() and got[1].isnan().all()
 
 
 def test_operations_keep_torchs_rules() -> None:
-    part = _part(6, 5, 12, through=False)
-    opcheck(scaled_product, (*part, torch.float32))
-    x, x_scale, w, scale = _part(6, 5, 12, through=True)
-    opcheck(scaled_product_through, ([x], [x_scale], [w], [scale], torch.bfloat16))
+    opcheck(scaled_product, (*_part(6, 5, 12), torch.float32))
+    for rounded in (False, True):
+        opcheck(input_gradient, (*_gradients((6, 5, 12), 2, torch.bfloat16), rounded))
 
 
 def test_threads_do_not_change_a_bit() -> None:
-    part = _part(500, 70, 300, through=False)
+    part = _part(500, 70, 300)
+    grads = _gradients((500, 70, 300), 2, torch.bfloat16)
+
+    def made() -> list[Tensor]:
+        gradients = [input_gradient(*grads, rounded) for rounded in (False, True)]
+        return [scaled_product(*part, torch.bfloat16), *gradients]
+
     threads = torch.get_num_threads()
     try:
         torch.set_num_threads(1)
-        alone = scaled_product(*part, torch.bfloat16)
+        alone = made()
     finally:
         torch.set_num_threads(threads)
-    assert torch.equal(alone, scaled_product(*part, torch.bfloat16))
+    assert all(map(torch.equal, alone, made()))
 
 
 @pytest.mark.parametrize("shape", [*SHAPES, (2049, 70, 130), (5000, 15, 31)], ids=str)
@@ -127,7 +188,7 @@ def test_a_weight_gradient_sums_over_all_tokens(
     shape: tuple[int, int, int], dtype: torch.dtype, way: str
 ) -> None:
     rows, outs, width = shape
-    x_codes, x_scale, _, _ = _part(rows, outs, width, through=False)
+    x_codes, x_scale, _, _ = _part(rows, outs, width)
     g = torch.randn(rows, outs, generator=torch.Generator().manual_seed(1)).to(dtype)
     got = weight_gradient(g, x_codes, x_scale, torch.float32)
     expected = g.double().T @ (x_codes.float() * x_scale).to(dtype).double()

@@ -17,7 +17,9 @@ import tempfile
 from functools import cache
 from pathlib import Path
 
-SOURCES = [Path(__file__).with_name(name) for name in ("products.cpp", "weight_gradient.cpp")]
+HERE = Path(__file__).parent
+SOURCES = [HERE / f"{name}.cpp" for name in ("products", "input_gradient", "weight_gradient")]
+HEADERS = [HERE / f"{name}.h" for name in ("bf16_tiles", "rows", "words")]
 COMPILERS = ("g++", "clang++", "c++")
 FLAGS = (
     *("-O3", "-std=c++17", "-shared", "-fPIC", "-fopenmp"),
@@ -73,7 +75,7 @@ def _compiler() -> str:
 def _built(compiler: str) -> Path:
     """The library for this source, compiler and flags; built if it is not there."""
     version = _run([compiler, "--version"])
-    parts = (*(source.read_text() for source in SOURCES), version, *FLAGS)
+    parts = (*(file.read_text() for file in (*SOURCES, *HEADERS)), version, *FLAGS)
     digest = hashlib.sha256("\n".join(parts).encode()).hexdigest()[:16]
     for folder in (cache_folder(), Path(tempfile.gettempdir()) / f"bitnet-{os.getuid()}"):
         path = folder / f"products-{digest}.so"

@@ -9,8 +9,10 @@
 
 #include <algorithm>
 #include <cstdint>
-#include <cstring>
 #include <vector>
+
+#include "rows.h"
+#include "words.h"
 
 namespace {
 
@@ -19,9 +21,10 @@ constexpr int kCols = 32;        // of a tile: two registers of sums
 constexpr int kTilesDown = 8;    // tiles that share a packed panel of weights
 constexpr int kRowsAtOnce = kRows * kTilesDown;
 
-struct Rows {                    // signed codes, row-major
-  const int8_t* codes;
-  const float* scales;           // one a row
+struct Rows {                    // signed codes, or numbers that are rounded to codes here
+  const int8_t* codes;           // row-major; null: there are numbers
+  const float* scales;           // one a row, of the codes
+  const void* numbers;           // row-major
   int64_t width;                 // the length of the sums
 };
 
@@ -34,61 +37,14 @@ struct Weights {                 // ternary codes, row-major [out, in]
 
 inline int64_t groups(int64_t width) { return (width + 3) / 4; }
 
-// Four codes of each of kRows rows side by side, so that a tile reads them one after another.
-void pack_rows(const Rows& rows, int64_t first, int count, int8_t* packed, int32_t* sums) {
-  const int64_t width = rows.width, whole = width / 4;
-  std::memset(sums, 0, kRows * sizeof(int32_t));
-  for (int r = 0; r < kRows; ++r) {
-    auto* to = reinterpret_cast<int32_t*>(packed) + r;
-    if (r >= count) {
-      for (int64_t g = 0; g < groups(width); ++g) to[g * kRows] = 0;
-      continue;
-    }
-    const int8_t* from = rows.codes + (first + r) * width;
-    for (int64_t g = 0; g < whole; ++g) std::memcpy(to + g * kRows, from + 4 * g, 4);
-    if (whole < groups(width)) {
-      int32_t last = 0;
-      std::memcpy(&last, from + 4 * whole, width - 4 * whole);
-      to[whole * kRows] = last;
-    }
-    __m512i total = _mm512_setzero_si512();
-    const __m512i ones = _mm512_set1_epi8(1);
-    int64_t k = 0;
-    for (; k + 64 <= width; k += 64)
-      total = _mm512_dpbusd_epi32(total, ones, _mm512_loadu_si512(from + k));
-    if (k < width) {
-      const __mmask64 rest = ~0ULL >> (64 - (width - k));
-      total = _mm512_dpbusd_epi32(total, ones, _mm512_maskz_loadu_epi8(rest, from + k));
-    }
-    sums[r] = _mm512_reduce_add_epi32(total);
+int32_t sum_of(const int8_t* codes, int64_t width) {
+  __m512i total = _mm512_setzero_si512();
+  const __m512i ones = _mm512_set1_epi8(1);
+  for (int64_t k = 0; k < width; k += 64) {
+    const __mmask64 there = width - k >= 64 ? ~0ULL : ~0ULL >> (64 - (width - k));
+    total = _mm512_dpbusd_epi32(total, ones, _mm512_maskz_loadu_epi8(there, codes + k));
   }
-}
-
-// 16 x 16 numbers of 32 bits, columns for rows.
-inline void transpose(__m512i t[16]) {
-  __m512i u[16];
-  for (int i = 0; i < 16; i += 2) {
-    u[i] = _mm512_unpacklo_epi32(t[i], t[i + 1]);
-    u[i + 1] = _mm512_unpackhi_epi32(t[i], t[i + 1]);
-  }
-  for (int i = 0; i < 16; i += 4) {
-    t[i] = _mm512_unpacklo_epi64(u[i], u[i + 2]);
-    t[i + 1] = _mm512_unpackhi_epi64(u[i], u[i + 2]);
-    t[i + 2] = _mm512_unpacklo_epi64(u[i + 1], u[i + 3]);
-    t[i + 3] = _mm512_unpackhi_epi64(u[i + 1], u[i + 3]);
-  }
-  for (int i = 0; i < 4; ++i) {
-    u[i] = _mm512_shuffle_i32x4(t[i], t[i + 4], 0x88);
-    u[i + 4] = _mm512_shuffle_i32x4(t[i], t[i + 4], 0xdd);
-    u[i + 8] = _mm512_shuffle_i32x4(t[i + 8], t[i + 12], 0x88);
-    u[i + 12] = _mm512_shuffle_i32x4(t[i + 8], t[i + 12], 0xdd);
-  }
-  for (int i = 0; i < 4; ++i) {
-    t[i] = _mm512_shuffle_i32x4(u[i], u[i + 8], 0x88);
-    t[i + 8] = _mm512_shuffle_i32x4(u[i], u[i + 8], 0xdd);
-    t[i + 4] = _mm512_shuffle_i32x4(u[i + 4], u[i + 12], 0x88);
-    t[i + 12] = _mm512_shuffle_i32x4(u[i + 4], u[i + 12], 0xdd);
-  }
+  return _mm512_reduce_add_epi32(total);
 }
 
 // A panel of kCols results: for every four terms, the four (code + 1) of each result. Bytes past
@@ -169,18 +125,6 @@ inline void tile(const int8_t* rows, const uint8_t* panel, int64_t count, int32_
   }
 }
 
-// Sixteen results in their format, rounded once to nearest even.
-inline void put(float* to, __m512 y, __mmask16 there) { _mm512_mask_storeu_ps(to, there, y); }
-
-inline void put(uint16_t* to, __m512 y, __mmask16 there) {
-  const __m512i bits = _mm512_castps_si512(y);
-  const __m512i odd = _mm512_and_si512(_mm512_srli_epi32(bits, 16), _mm512_set1_epi32(1));
-  __m512i raised = _mm512_add_epi32(bits, _mm512_add_epi32(odd, _mm512_set1_epi32(0x7fff)));
-  const __mmask16 nan = _mm512_cmp_ps_mask(y, y, _CMP_UNORD_Q);
-  raised = _mm512_mask_set1_epi32(raised, nan, 0x7fc00000);
-  _mm256_mask_storeu_epi16(to, there, _mm512_cvtepi32_epi16(_mm512_srli_epi32(raised, 16)));
-}
-
 // What one tile adds up, scaled: of the first part it is set, of the others added.
 inline void scale(const int32_t* sums, const int32_t* own, const float* scales, int count,
                   bool first, float* made) {
@@ -211,19 +155,37 @@ void store(const float* made, int rows, int64_t cols, T* y, int64_t stride) {
 }
 
 struct Packed {                  // rows of one block and part, ready for tiles
+  std::vector<int8_t> rounded;   // codes of rows that came as numbers
   std::vector<int8_t> codes;
   int32_t own[kRowsAtOnce];      // sums of each row's codes
   float factors[kRowsAtOnce];    // the row's scale times the weight's
 };
 
+template <typename T>
 void pack_block(const Rows& rows, float scale, int64_t first, int64_t count, Packed& packed) {
-  const int64_t tile_bytes = kRows * 4 * groups(rows.width);
+  const int64_t width = rows.width, tile_bytes = kRows * 4 * groups(width);
   packed.codes.resize(kTilesDown * tile_bytes);
+  const int8_t* codes = rows.codes + first * width;
+  if (rows.codes == nullptr) {
+    packed.rounded.resize(kRowsAtOnce * width);
+    codes = packed.rounded.data();
+  }
+  for (int64_t r = 0; r < count; ++r) {
+    float own;
+    if (rows.codes == nullptr) {
+      const T* numbers = static_cast<const T*>(rows.numbers) + (first + r) * width;
+      own = round_row(numbers, width, packed.rounded.data() + r * width);
+    } else {
+      own = rows.scales[first + r];
+    }
+    packed.factors[r] = own * scale;
+    packed.own[r] = sum_of(codes + r * width, width);
+  }
   for (int64_t r = 0; r < count; r += kRows) {
     const int here = static_cast<int>(std::min<int64_t>(kRows, count - r));
-    pack_rows(rows, first + r, here, packed.codes.data() + r / kRows * tile_bytes, packed.own + r);
+    words_side_by_side<kRows>(codes + r * width, width, width, here,
+                              packed.codes.data() + r / kRows * tile_bytes);
   }
-  for (int64_t r = 0; r < count; ++r) packed.factors[r] = rows.scales[first + r] * scale;
 }
 
 template <typename T>
@@ -253,7 +215,8 @@ void products(const Rows* rows, const Weights* weights, int parts, int64_t heigh
     for (int64_t block = 0; block < blocks; ++block) {
       const int64_t first = block * kRowsAtOnce;
       const int64_t count = std::min<int64_t>(kRowsAtOnce, height - first);
-      for (int p = 0; p < parts; ++p) pack_block(rows[p], weights[p].scale, first, count, packed[p]);
+      for (int p = 0; p < parts; ++p)
+        pack_block<T>(rows[p], weights[p].scale, first, count, packed[p]);
       for (int64_t panel = 0; panel < panels; ++panel) {
         for (int64_t r = 0; r < count; r += kRows) {
           const int here = static_cast<int>(std::min<int64_t>(kRows, count - r));
@@ -274,21 +237,31 @@ void products(const Rows* rows, const Weights* weights, int parts, int64_t heigh
 
 }  // namespace
 
-// y [height, out] is the sum over the parts of rows times weights, scaled; `wide` asks for fp32
-// instead of bf16. With `through` the sums run over the weights' first side.
-extern "C" void bitnet_products(int parts, const int8_t* const* codes, const float* const* scales,
-                                const int8_t* const* weights, const float* const* weight_scales,
-                                const int64_t* widths, int64_t height, int64_t out, int through,
-                                int wide, void* y) {
+// y [height, out] = (codes weights') * scales * weight_scale; `wide` asks for fp32, else bf16.
+extern "C" void bitnet_product(const int8_t* codes, const float* scales, const int8_t* weights,
+                               const float* weight_scale, int64_t height, int64_t out, int64_t in,
+                               int wide, void* y) {
+  const Rows rows{codes, scales, nullptr, in};
+  const Weights factors{weights, *weight_scale, out, in, false};
+  if (wide) products(&rows, &factors, 1, height, out, static_cast<float*>(y));
+  else products(&rows, &factors, 1, height, out, static_cast<uint16_t*>(y));
+}
+
+// dx [height, in] is the sum over the parts of (gradient weights) * weight_scale, every row of a
+// gradient rounded to 8 bits; gradients and dx in fp32 if `wide`, else in bf16.
+extern "C" void bitnet_rounded_input_gradient(int parts, const void* const* gradients,
+                                              const int8_t* const* weights,
+                                              const float* const* weight_scales,
+                                              const int64_t* outs, int64_t height, int64_t in,
+                                              int wide, void* dx) {
   std::vector<Rows> rows;
   std::vector<Weights> factors;
   for (int p = 0; p < parts; ++p) {
-    rows.push_back({codes[p], scales[p], widths[p]});
-    if (through) factors.push_back({weights[p], *weight_scales[p], widths[p], out, true});
-    else factors.push_back({weights[p], *weight_scales[p], out, widths[p], false});
+    rows.push_back({nullptr, nullptr, gradients[p], outs[p]});
+    factors.push_back({weights[p], *weight_scales[p], outs[p], in, true});
   }
-  if (wide) products(rows.data(), factors.data(), parts, height, out, static_cast<float*>(y));
-  else products(rows.data(), factors.data(), parts, height, out, static_cast<uint16_t*>(y));
+  if (wide) products(rows.data(), factors.data(), parts, height, in, static_cast<float*>(dx));
+  else products(rows.data(), factors.data(), parts, height, in, static_cast<uint16_t*>(dx));
 }
 
 extern "C" int bitnet_runs_here() {

@@ -1,8 +1,9 @@
 """The CPU's products of codes: our kernels, or public operations.
 
 Products of int8 codes with ternary ones have the same bits either way: the sums are exact, and they
-are scaled and rounded in the same order. Weight gradients are sums of bf16 products in fp32, and
-differ in the order of summation; the kernel does not round them to bf16 at the end.
+are scaled and rounded in the same order. Gradients that are not rounded to 8 bits are sums of bf16
+products in fp32 and differ in the order of summation; the kernels round them once, at the end (that
+of a weight, which is fp32, not at all), where a library rounds every part to bf16.
 """
 
 from __future__ import annotations
@@ -13,102 +14,93 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor
 
+from bitnet.quant.activation import gradient_codes
 from bitnet.quant.engines.cpu.build import load, why_not
 
 _KERNEL_DTYPES = (torch.bfloat16, torch.float32)
 
 
-def summed_products(
-    rows: Sequence[Tensor],
-    row_scales: Sequence[Tensor],
-    codes: Sequence[Tensor],
-    scales: Sequence[Tensor],
-    dtype: torch.dtype,
-    through: bool,
+def product(
+    x_codes: Tensor, x_scale: Tensor, w_codes: Tensor, w_scale: Tensor, dtype: torch.dtype
 ) -> Tensor:
-    """Sum over the parts of ``rows @ codes.T`` (or ``rows @ codes``), scaled by row and weight.
+    """``(x_codes @ w_codes.T) * x_scale * w_scale``; see ``engines/product.py``."""
+    if dtype not in _KERNEL_DTYPES or why_not() is not None:
+        sums = torch._int_mm(x_codes, w_codes.t()).float()
+        return sums.mul_(x_scale * w_scale).to(dtype)
+    x_codes, x_scale, w_codes = x_codes.contiguous(), x_scale.contiguous(), w_codes.contiguous()
+    y = torch.empty(x_codes.shape[0], w_codes.shape[0], dtype=dtype)
+    load().bitnet_product(
+        *map(_address, (x_codes, x_scale, w_codes, w_scale)),
+        *map(ctypes.c_int64, (*y.shape, x_codes.shape[1])),
+        ctypes.c_int(dtype == torch.float32),
+        _address(y),
+    )
+    return y
 
-    Args:
-        rows: int8 ``[M, in_i]``, or ``[M, out_i]`` with `through`.
-        row_scales: fp32 ``[M, 1]`` of each.
-        codes: ternary int8 ``[out_i, in_i]``.
-        scales: fp32 scalars.
-        dtype: of the result; rounded once.
-        through: whether the sums run over the weights' first side.
 
-    Returns:
-        ``[M, out]``, or ``[M, in]`` with `through`.
-    """
-    serve = _by_kernel if dtype in _KERNEL_DTYPES and why_not() is None else _by_public
-    return serve(rows, row_scales, codes, scales, dtype, through)
+def input_gradient(
+    grads: Sequence[Tensor], w_codes: Sequence[Tensor], w_scales: Sequence[Tensor], rounded: bool
+) -> Tensor:
+    """Sum over the weights of ``(g @ w_codes) * w_scale``; see ``engines/product.py``."""
+    dtype = grads[0].dtype
+    if why_not() is not None or not (_rounds(dtype) if rounded else _multiplies(dtype)):
+        return _input_gradient_by_public(grads, w_codes, w_scales, rounded)
+    grads, w_codes = ([each.contiguous() for each in of] for of in (grads, w_codes))
+    dx = torch.empty(grads[0].shape[0], w_codes[0].shape[1], dtype=dtype)
+    operands = (
+        ctypes.c_int(len(grads)),
+        *map(_addresses, (grads, w_codes, w_scales)),
+        (ctypes.c_int64 * len(grads))(*(g.shape[1] for g in grads)),
+        *map(ctypes.c_int64, dx.shape),
+    )
+    if rounded:
+        wide = ctypes.c_int(dtype == torch.float32)
+        load().bitnet_rounded_input_gradient(*operands, wide, _address(dx))
+    else:
+        load().bitnet_input_gradient(*operands, _address(dx))
+    return dx
 
 
 def weight_gradient(g: Tensor, x_codes: Tensor, x_scale: Tensor, dtype: torch.dtype) -> Tensor:
-    """``g.T @ (x_codes * x_scale)``, operands in the dtype of g.
-
-    Args:
-        g: gradient ``[M, out]`` of the outputs.
-        x_codes: int8 ``[M, in]``.
-        x_scale: fp32 ``[M, 1]``.
-        dtype: of the result ``[out, in]``.
-    """
-    fits = g.dtype == torch.bfloat16 and dtype == torch.float32
-    if not (fits and why_not() is None and load().bitnet_has_bf16()):
+    """``g.T @ (x_codes * x_scale)``, operands in the dtype of g; see ``engines/product.py``."""
+    if dtype != torch.float32 or why_not() is not None or not _multiplies(g.dtype):
         return (g.t() @ (x_codes.float() * x_scale).to(g.dtype)).to(dtype)
     g, x_codes, x_scale = g.contiguous(), x_codes.contiguous(), x_scale.contiguous()
-    result = torch.empty(g.shape[1], x_codes.shape[1])
+    dw = torch.empty(g.shape[1], x_codes.shape[1])
     load().bitnet_weight_gradient(
-        ctypes.c_void_p(g.data_ptr()),
-        ctypes.c_void_p(x_codes.data_ptr()),
-        ctypes.c_void_p(x_scale.data_ptr()),
-        *(ctypes.c_int64(size) for size in (len(g), *result.shape)),
-        ctypes.c_void_p(result.data_ptr()),
+        *map(_address, (g, x_codes, x_scale)),
+        *map(ctypes.c_int64, (len(g), *dw.shape)),
+        _address(dw),
     )
-    return result
+    return dw
 
 
-def _by_public(
-    rows: Sequence[Tensor],
-    row_scales: Sequence[Tensor],
-    codes: Sequence[Tensor],
-    scales: Sequence[Tensor],
-    dtype: torch.dtype,
-    through: bool,
+def _rounds(dtype: torch.dtype) -> bool:
+    return dtype in _KERNEL_DTYPES
+
+
+def _multiplies(dtype: torch.dtype) -> bool:
+    """Whether there is a kernel for products with numbers of this dtype."""
+    return dtype == torch.bfloat16 and bool(load().bitnet_has_bf16())
+
+
+def _input_gradient_by_public(
+    grads: Sequence[Tensor], w_codes: Sequence[Tensor], w_scales: Sequence[Tensor], rounded: bool
 ) -> Tensor:
     total: Tensor | None = None
-    for x, x_scale, c, scale in zip(rows, row_scales, codes, scales, strict=True):
-        sums = torch._int_mm(x, c if through else c.t()).float()
-        part = sums.mul_(x_scale * scale)
+    for g, codes, scale in zip(grads, w_codes, w_scales, strict=True):
+        if rounded:
+            g_codes, g_scale = gradient_codes(g)
+            part = torch._int_mm(g_codes, codes).float().mul_(g_scale * scale)
+        else:
+            part = (g @ codes.to(g.dtype)).float() * scale
         total = part if total is None else total.add_(part)
     assert total is not None
-    return total.to(dtype)
+    return total.to(grads[0].dtype)
 
 
-def _by_kernel(
-    rows: Sequence[Tensor],
-    row_scales: Sequence[Tensor],
-    codes: Sequence[Tensor],
-    scales: Sequence[Tensor],
-    dtype: torch.dtype,
-    through: bool,
-) -> Tensor:
-    rows, row_scales, codes = ([t.contiguous() for t in each] for each in (rows, row_scales, codes))
-    height, out = rows[0].shape[0], codes[0].shape[1 if through else 0]
-    result = torch.empty(height, out, dtype=dtype)
-    load().bitnet_products(
-        ctypes.c_int(len(rows)),
-        _addresses(rows),
-        _addresses(row_scales),
-        _addresses(codes),
-        _addresses(scales),
-        (ctypes.c_int64 * len(rows))(*(x.shape[1] for x in rows)),
-        ctypes.c_int64(height),
-        ctypes.c_int64(out),
-        ctypes.c_int(through),
-        ctypes.c_int(dtype == torch.float32),
-        ctypes.c_void_p(result.data_ptr()),
-    )
-    return result
+def _address(tensor: Tensor) -> ctypes.c_void_p:
+    return ctypes.c_void_p(tensor.data_ptr())
 
 
 def _addresses(tensors: Sequence[Tensor]) -> ctypes.Array[ctypes.c_void_p]:

@@ -10,29 +10,15 @@
 #include <cstdint>
 #include <vector>
 
+#include "bf16_tiles.h"
+
 namespace {
 
-constexpr int kRows = 14;          // of a tile: 28 sums and 2 columns of the 32 registers
-constexpr int kCols = 32;          // of a tile: two registers of sums
+using namespace bf16;
+
 constexpr int kTilesDown = 6;      // tiles that share a packed panel
 constexpr int64_t kTokens = 2048;  // summed before the sums are put away: panels stay in the cache
 constexpr int64_t kPairs = kTokens / 2;
-
-inline __mmask16 first_of_16(int64_t left) {
-  return left >= 16 ? 0xffff : left <= 0 ? 0 : 0xffff >> (16 - left);
-}
-
-// Sixteen numbers of one token under sixteen of the next, in pairs of bf16.
-inline __m512i pairs(__m256i lower, __m256i upper) {
-  return _mm512_or_si512(_mm512_cvtepu16_epi32(lower),
-                         _mm512_slli_epi32(_mm512_cvtepu16_epi32(upper), 16));
-}
-
-inline __m256i codes_to_bf16(const int8_t* codes, float scale, __mmask16 there) {
-  const __m512i wide = _mm512_cvtepi8_epi32(_mm_maskz_loadu_epi8(there, codes));
-  const __m512 x = _mm512_mul_ps(_mm512_cvtepi32_ps(wide), _mm512_set1_ps(scale));
-  return (__m256i)_mm512_cvtneps_pbh(x);
-}
 
 struct Problem {
   const uint16_t* gradient;  // bf16 [tokens, out]
@@ -65,27 +51,6 @@ void pack_gradient(const Problem& p, int64_t token, int64_t count, int64_t row, 
     const __m256i upper =
         t + 1 < count ? _mm256_maskz_loadu_epi16(there, at + p.out) : _mm256_setzero_si256();
     _mm512_mask_storeu_epi32(packed + t / 2 * kRows, 0x3fff, pairs(lower, upper));
-  }
-}
-
-inline void tile(const int32_t* rows, const uint8_t* panel, int64_t count, float* sums) {
-  __m512 left[kRows], right[kRows];
-#pragma GCC unroll 14
-  for (int r = 0; r < kRows; ++r) left[r] = right[r] = _mm512_setzero_ps();
-  for (int64_t g = 0; g < count; ++g, rows += kRows, panel += 4 * kCols) {
-    const __m512bh a = (__m512bh)_mm512_loadu_si512(panel);
-    const __m512bh b = (__m512bh)_mm512_loadu_si512(panel + 64);
-#pragma GCC unroll 14
-    for (int r = 0; r < kRows; ++r) {
-      const __m512bh x = (__m512bh)_mm512_set1_epi32(rows[r]);
-      left[r] = _mm512_dpbf16_ps(left[r], a, x);
-      right[r] = _mm512_dpbf16_ps(right[r], b, x);
-    }
-  }
-#pragma GCC unroll 14
-  for (int r = 0; r < kRows; ++r) {
-    _mm512_store_ps(sums + r * kCols, left[r]);
-    _mm512_store_ps(sums + r * kCols + 16, right[r]);
   }
 }
 

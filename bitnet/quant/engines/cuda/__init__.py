@@ -165,11 +165,10 @@ def codes_of(x: Tensor, smallest_peak: float) -> tuple[Tensor, Tensor] | None:
 
 @cache
 def register() -> None:
-    """Make these the CUDA kernels of the ops in ``engines/product.py``; once a process."""
-    from bitnet.quant.engines.product import scaled_product, scaled_product_through
+    """Make ``product`` the CUDA kernel of the op in ``engines/product.py``; once a process."""
+    from bitnet.quant.engines.product import scaled_product
 
     scaled_product.register_kernel("cuda")(product)
-    scaled_product_through.register_kernel("cuda")(product_through)
 
 
 def describe(
