@@ -8,7 +8,7 @@ groups, each with the same dense twin beside it.
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from contextlib import ExitStack
+from contextlib import ExitStack, closing
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -52,7 +52,7 @@ def measure(base: Task, names: Sequence[str], rounds: int, say: Say) -> dict[str
     others = [name for name in names if name != DENSE]
     found = {name: Measured({"error": why}) for name in others if (why := _why_not(base, name))}
     waiting = [name for name in others if name not in found]
-    with Runner(replace(base, contender=DENSE)) as dense:
+    with closing(Runner(replace(base, contender=DENSE))) as dense:
         twin = found[DENSE] = Measured(_started(dense, say))
         if "error" in twin.facts:
             return found | {name: Measured({"error": "no dense twin"}) for name in waiting}
@@ -86,7 +86,7 @@ def _measure_group(
     with ExitStack() as stack:
         runners = {}
         for name in names:
-            runner = stack.enter_context(Runner(replace(base, contender=name)))
+            runner = stack.enter_context(closing(Runner(replace(base, contender=name))))
             found[name] = Measured(_started(runner, say))
             if "error" not in found[name].facts:
                 runners[name] = runner

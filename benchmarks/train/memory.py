@@ -1,12 +1,21 @@
-"""Memory of this process, or of its GPU: now, at most, and what is free."""
+"""Memory of this process, or of its GPU: now, at most, and what is free.
+
+On a CPU the process's own peak holds what its heap could not use again, which changes by a few
+percent from run to run; so what its tensors take is counted as well, as a GPU's allocator does.
+"""
 
 from __future__ import annotations
 
 import gc
+import json
 import resource
+import tempfile
+from collections.abc import Callable
+from itertools import accumulate
 from pathlib import Path
 
 import torch
+from torch.profiler import ProfilerActivity, profile
 
 _STATUS = Path("/proc/self/status")
 
@@ -29,6 +38,36 @@ def forget_peak(device: str) -> None:
 def peak(device: str) -> int:
     """Bytes in use at most since :func:`forget_peak`."""
     return torch.cuda.max_memory_allocated() if device == "cuda" else _field(_STATUS, "VmHWM")
+
+
+def tensor_peak(device: str, step: Callable[[], object]) -> int:
+    """Bytes of tensors at most while ``step`` runs; on CUDA :func:`peak`.
+
+    Args:
+        device: ``cpu`` or ``cuda``.
+        step: what is done. Tensors that are there when it begins have to stay, or be gradients.
+    """
+    if device == "cuda":
+        return peak(device)
+    gc.collect()
+    before = _bytes_of_tensors()
+    with profile(activities=[ProfilerActivity.CPU], profile_memory=True) as seen:
+        step()
+    with tempfile.TemporaryDirectory() as folder:
+        file = Path(folder) / "trace.json"
+        seen.export_chrome_trace(str(file))
+        events = json.loads(file.read_text())["traceEvents"]
+    changes = [each for each in events if each.get("name") == "[memory]"]
+    changes.sort(key=lambda each: each["ts"])
+    return before + max(accumulate((int(each["args"]["Bytes"]) for each in changes), initial=0))
+
+
+def _bytes_of_tensors() -> int:
+    """Of all that live, each storage once; gradients left out, since a step begins without them."""
+    tensors = [each for each in gc.get_objects() if isinstance(each, torch.Tensor)]
+    grads = {id(each.grad) for each in tensors if each.is_leaf and each.grad is not None}
+    own = [each.untyped_storage() for each in tensors if each.is_cpu and id(each) not in grads]
+    return sum({each.data_ptr(): each.nbytes() for each in own}.values())
 
 
 def free(device: str) -> int:

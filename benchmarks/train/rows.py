@@ -24,9 +24,9 @@ def rows_of(
 
     Keys: shape, contender, kind, compute, compiled; milliseconds (median), fastest_milliseconds,
     ratio_to_dense (median over rounds of the ratios within a round), tokens_per_second,
-    peak_bytes, peak_to_dense, mfu (see ``MFU_FORMULA``; absent without a peak), compile_seconds,
-    page_faults (of a step); and ``note`` where something has to be known. One that did not run
-    has only its names and the note.
+    peak_bytes, peak_to_dense, tensor_bytes, tensors_to_dense, mfu (see ``MFU_FORMULA``; absent
+    without a peak), compile_seconds, page_faults (of a step); and ``note`` where something has to
+    be known. One that did not run has only its names and the note.
 
     Args:
         shape: what was trained.
@@ -49,12 +49,13 @@ def _row(
     row |= {"compiled": own.facts["compiled"]} | _times(shape, own, peak)
     row |= {
         "peak_bytes": own.facts["peak_bytes"],
+        "tensor_bytes": own.facts["tensor_bytes"],
         "compile_seconds": round(own.facts["compile_seconds"], 1),
         "page_faults": own.facts["page_faults"],
     }
-    if "peak_bytes" in found[DENSE].facts:
-        dense = found[DENSE].facts["peak_bytes"]
-        row["peak_to_dense"] = round(own.facts["peak_bytes"] / max(dense, 1), 3)
+    for key, ratio in (("peak_bytes", "peak_to_dense"), ("tensor_bytes", "tensors_to_dense")):
+        if key in found[DENSE].facts:
+            row[ratio] = round(own.facts[key] / max(found[DENSE].facts[key], 1), 3)
     return row | ({"note": own.facts["note"]} if own.facts["note"] else {})
 
 

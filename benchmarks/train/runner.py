@@ -12,7 +12,6 @@ import sys
 import tempfile
 from pathlib import Path
 from time import monotonic
-from types import TracebackType
 from typing import Any
 
 from benchmarks.train.task import Task
@@ -22,7 +21,7 @@ PATIENCE_SECONDS = 1800.0
 
 
 class Runner:
-    """A contender in a process of its own, from ``with`` to the end of the block.
+    """A contender in a process of its own, until it is closed.
 
     Args:
         task: what it does.
@@ -32,7 +31,7 @@ class Runner:
     def __init__(self, task: Task, patience: float = PATIENCE_SECONDS) -> None:
         self.task = task
         self.patience = patience
-        self._said = tempfile.TemporaryFile()  # noqa: SIM115 (closed in `end`)
+        self._said = tempfile.TemporaryFile()  # noqa: SIM115 (closed in `close`)
         command = [sys.executable, "-m", "benchmarks.train.worker", task.to_json()]
         self._child = subprocess.Popen(
             command,
@@ -60,7 +59,7 @@ class Runner:
         answer: dict[str, Any] = json.loads(line)
         return answer
 
-    def end(self) -> None:
+    def close(self) -> None:
         """End the process and whatever it started."""
         with contextlib.suppress(ProcessLookupError):
             os.killpg(self._child.pid, signal.SIGKILL)
@@ -68,17 +67,6 @@ class Runner:
         for pipe in (self._child.stdin, self._child.stdout, self._said):
             if pipe is not None:
                 pipe.close()
-
-    def __enter__(self) -> Runner:
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        self.end()
 
     def _read_line(self) -> bytes:
         """A line, or what came of it before the process ended.

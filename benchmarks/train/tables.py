@@ -19,7 +19,9 @@ HEADS = (
     "× dense",
     "tokens/s",
     "peak MiB",
-    "of it",
+    "× dense",
+    "tensors",
+    "× dense",
     "MFU",
     "first s",
 )
@@ -51,6 +53,8 @@ def cells(row: Row) -> list[str]:
         f"{row['tokens_per_second']:,}",
         f"{row['peak_bytes'] / 2**20:,.0f}",
         f"{row['peak_to_dense']:.2f}",
+        f"{row['tensor_bytes'] / 2**20:,.0f}",
+        f"{row['tensors_to_dense']:.2f}",
         f"{row['mfu']:.1%}" if "mfu" in row else "–",
         f"{row['compile_seconds']:.1f}",
     ]

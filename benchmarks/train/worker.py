@@ -44,8 +44,9 @@ class Worker:
 
         Returns:
             ``compiled``, ``compile_seconds`` (the first step, less a later one), ``peak_bytes``
-            (of steps after the first, less what was there before the model), ``free_bytes`` of the
-            device now, ``page_faults`` of one step, ``loss`` of the first step, and ``note``.
+            (of steps after the first, less what was there before the model), ``tensor_bytes`` (the
+            part of it that is tensors), ``free_bytes`` of the device now, ``page_faults`` of one
+            step, ``loss`` of the first step, and ``note``.
         """
         self.contender.load(self.task)
         compiled = self.task.compiled and self.contender.compiles
@@ -55,12 +56,15 @@ class Worker:
         memory.forget_peak(self.task.device)
         faults = memory.page_faults()
         later = min(self.step()["seconds"] for _ in range(_WARM_STEPS))
+        peak = memory.peak(self.task.device) - before
+        faults = (memory.page_faults() - faults) // _WARM_STEPS
         return {
             "compiled": compiled and not note,
             "compile_seconds": max(first - later, 0.0),
-            "peak_bytes": memory.peak(self.task.device) - before,
+            "peak_bytes": peak,
+            "tensor_bytes": self._tensor_peak(),
             "free_bytes": memory.free(self.task.device),
-            "page_faults": (memory.page_faults() - faults) // _WARM_STEPS,
+            "page_faults": faults,
             "loss": loss,
             "note": "; ".join(filter(None, (note, self.contender.note))),
         }
@@ -69,6 +73,11 @@ class Worker:
         """One step, timed."""
         assert self.training is not None
         return {"seconds": self.training.step()}
+
+    def _tensor_peak(self) -> int:
+        assert self.training is not None
+        self.training.optimizer.zero_grad(set_to_none=True)
+        return memory.tensor_peak(self.task.device, self.step)
 
     def _first_step(self, compiled: bool) -> tuple[float, float, str]:
         """Seconds and loss of the first step, and why it is not compiled if it should have been."""

@@ -4,15 +4,18 @@ from __future__ import annotations
 
 import json
 from collections.abc import Sequence
+from contextlib import closing
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
 import pytest
+import torch
 
 from benchmarks.train import measure as measuring
 from benchmarks.train.contender import Contender
 from benchmarks.train.measure import Measured, measure, together
+from benchmarks.train.memory import tensor_peak
 from benchmarks.train.peers import ABSENT
 from benchmarks.train.rows import rows_of
 from benchmarks.train.runner import Runner
@@ -48,6 +51,7 @@ def test_a_tiny_run_with_a_peer_that_is_not_installed(
         assert row["tokens_per_second"] == pytest.approx(TINY.tokens / seconds, rel=0.01)
         assert row["fastest_milliseconds"] <= row["milliseconds"]
         assert row["peak_bytes"] > 0 and 0 < row["mfu"] < 1 and row["compiled"] is False
+        assert row["tensor_bytes"] > 3 * 4 * 100_000  # masters and both averages of AdamW
     assert int8["compute"] == "bfloat16"
     assert absent["note"] == ABSENT and "milliseconds" not in absent
     assert report["versions"]["torch"] == version("torch") and report["machine"]["threads"] == 1
@@ -98,16 +102,34 @@ def test_what_a_worker_dies_of_is_an_answer_in_one_line() -> None:
     assert len(brief(RuntimeError("a" * 500))) == 160
 
 
+def test_tensors_are_counted_at_their_most() -> None:
+    kept = torch.zeros(1000, 1000)
+
+    def step() -> None:
+        first = torch.ones(500, 1000)
+        second = torch.ones(2_000_000, dtype=torch.uint8)
+        del first
+        torch.ones(100_000) + second[:100_000]
+
+    def nothing() -> None:
+        pass
+
+    before = tensor_peak("cpu", nothing)
+    assert before >= kept.nbytes
+    # At most: both, then the smaller ones beside the second alone.
+    assert tensor_peak("cpu", step) - before == 500 * 1000 * 4 + 2_000_000
+
+
 def test_a_process_that_ends_or_hangs_is_told_from_one_that_answers() -> None:
-    with Runner(Task("nobody", threads=1)) as lost:
+    with closing(Runner(Task("nobody", threads=1))) as lost:
         assert "KeyError: 'nobody'" in lost.ask("start")["error"]
-    with Runner(Task("dense", threads=1, compiled=False), patience=0.0) as slow:
+    with closing(Runner(Task("dense", threads=1, compiled=False), patience=0.0)) as slow:
         assert slow.ask("start") == {"error": "no answer within 0 s"}
 
 
 def fake(seconds: Sequence[float], dense: Sequence[float], peak: int) -> Measured:
     facts = {"compiled": True, "compile_seconds": 1.0, "peak_bytes": peak, "page_faults": 3}
-    return Measured(facts | {"note": ""}, list(seconds), list(dense))
+    return Measured(facts | {"tensor_bytes": peak // 2, "note": ""}, list(seconds), list(dense))
 
 
 def test_ratios_are_medians_within_rounds() -> None:
@@ -122,6 +144,7 @@ def test_ratios_are_medians_within_rounds() -> None:
     by_name = {row["contender"]: row for row in (ours, failed)}
     assert by_name["bitnet int8"]["ratio_to_dense"] == 0.5  # of 0.5, 0.9 and 0.5
     assert by_name["bitnet int8"]["peak_to_dense"] == 0.8
+    assert by_name["bitnet int8"]["tensors_to_dense"] == 0.8
     assert by_name["bitnet int8"]["mfu"] == pytest.approx(TINY.flops() / 1.8 / 1e12, abs=1e-4)
     assert by_name["torchao"] == {
         "shape": TINY.label, "contender": "torchao", "kind": "peer", "note": "out of memory"
@@ -138,13 +161,10 @@ class Puppet:
 
     def __init__(self, task: Task) -> None:
         self.task, self.steps = task, 0
-
-    def __enter__(self) -> Puppet:
-        Puppet.alive.append(self.task.contender)
+        Puppet.alive.append(task.contender)
         Puppet.most = max(Puppet.most, len(Puppet.alive))
-        return self
 
-    def __exit__(self, *_: Any) -> None:
+    def close(self) -> None:
         Puppet.alive.remove(self.task.contender)
 
     def ask(self, command: str) -> dict[str, Any]:
