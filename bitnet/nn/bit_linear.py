@@ -111,6 +111,11 @@ class BitLinear(DenseLinear):
                 self._engine = select_engine(self.engine_name, device, shape, self.kind)
         return self._engine
 
+    @property
+    def blended(self) -> bool:
+        """Whether it is quantised by degrees now, which the exact engines do not serve."""
+        return self._share is not None
+
     def set_quantization(self, share: float) -> None:
         """Quantise by degrees: 0 is a dense layer, 1 (as it is at first) the exact engine."""
         if share == 1.0:

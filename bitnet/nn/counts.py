@@ -64,7 +64,7 @@ def eight_bit_flops_per_token(model: Surveyed, device: torch.device | None = Non
         rows, columns = layer.weight.shape
         place = device or layer.weight.device
         engine = select_engine(layer.engine_name, place, (rows, columns), layer.kind)
-        if engine in slow or layer._share is not None:
+        if engine in slow or layer.blended:
             continue
         gradient = 2 if layer.engine_name.startswith("int8_grad") else 0
         operations += (2 + gradient) * rows * columns

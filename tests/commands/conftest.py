@@ -2,6 +2,8 @@
 
 import json
 import random
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -28,6 +30,47 @@ def write_corpus(root: Path, documents: int = 60) -> Path:
 def corpus(tmp_path: Path) -> Path:
     """The folder of a three-source corpus."""
     return write_corpus(tmp_path / "corpus")
+
+
+def command(*arguments: object) -> list[str]:
+    """``bitnet`` with these arguments, as a process of its own."""
+    return [sys.executable, "-m", "bitnet.cli", *map(str, arguments)]
+
+
+def bitnet(*arguments: object) -> str:
+    """Run it to its end, which has to be good; what it printed."""
+    done = subprocess.run(command(*arguments), capture_output=True, text=True, timeout=400)
+    assert done.returncode == 0, done.stderr[-4000:]
+    return done.stdout
+
+
+@pytest.fixture
+def prepared(tmp_path: Path, corpus: Path) -> Path:
+    """The corpus as shards of bytes."""
+    folder = tmp_path / "prepared"
+    sizes = ["validation.fraction=0.15", "workers=1"]
+    source = ["data=local", f"data.root={corpus}", "tokenizer=bytes"]
+    bitnet("prepare", *source, f"output={folder}", *sizes)
+    return folder
+
+
+def prepared_overrides(prepared: Path, **values: object) -> list[str]:
+    """A tiny run on shards, in which every step is logged and kept."""
+    step = 4 * 64
+    settings = {
+        "data": "prepared",
+        "data.root": "",
+        "data.path": prepared,
+        "tokenizer": prepared,
+        "schedule": "constant",
+        "batch.micro": 4,
+        "callbacks.samples.every_tokens": 0,
+        "logger.every_tokens": step,
+        "checkpoint.every_tokens": step,
+        **values,
+    }
+    overrides = tiny_overrides(prepared, **settings)
+    return [each for each in overrides if each != "data.root"]
 
 
 def tiny_overrides(corpus: Path, **values: object) -> list[str]:

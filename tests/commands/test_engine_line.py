@@ -27,8 +27,12 @@ def test_engine_and_products_are_named(
     asked: str, told: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(select, "why_no_kernel", lambda: None)
+    monkeypatch.setattr(select, "multiplies_bf16", lambda: True)
     line = _line(LinearSpec("bitnet", asked), "cpu")
     assert line == f"{told}; products by the AVX-512 kernel"
+    monkeypatch.setattr(select, "multiplies_bf16", lambda: False)
+    line = _line(LinearSpec("bitnet", asked), "cpu")
+    assert line is not None and line.endswith("gradients in bf16 by torch (no AVX-512 BF16)")
     monkeypatch.setattr(select, "why_no_kernel", lambda: "no compiler")
     line = _line(LinearSpec("bitnet", asked), "cpu")
     assert line == f"{told}; products by torch._int_mm (no compiler)"

@@ -6,7 +6,6 @@ import json
 import os
 import signal
 import subprocess
-import sys
 import time
 from pathlib import Path
 
@@ -14,20 +13,13 @@ import pytest
 
 from bitnet.runs import RunDirectory
 from bitnet.training.strategies.sharded_folder import is_sharded
-from tests.commands.conftest import tiny_overrides
+from tests.commands.conftest import bitnet, command, prepared_overrides, tiny_overrides
 
 STEP = 4 * 64
+# Of a loss within twelve steps. Dense runs differ by the order of sums alone; in a quantised one it
+# decides between neighbouring codes of some activation, and training goes on from there.
+DRIFT = {"dense": 1e-6, "bitnet": 5e-4}
 FSDP = {"trainer": "fsdp", "trainer.accelerator": "cpu"}
-
-
-def command(*arguments: object) -> list[str]:
-    return [sys.executable, "-m", "bitnet.cli", *map(str, arguments)]
-
-
-def bitnet(*arguments: object) -> str:
-    done = subprocess.run(command(*arguments), capture_output=True, text=True, timeout=400)
-    assert done.returncode == 0, done.stderr[-4000:]
-    return done.stdout
 
 
 def losses(run: RunDirectory, *keys: str) -> dict[tuple[float, str], float]:
@@ -73,15 +65,6 @@ def test_two_ranks_train_what_one_does(
     assert all(is_sharded(each) for each in two.checkpoints.glob("*.ckpt"))
 
 
-@pytest.fixture
-def prepared(tmp_path: Path, corpus: Path) -> Path:
-    folder = tmp_path / "prepared"
-    sizes = ["validation.fraction=0.15", "workers=1"]
-    source = ["data=local", f"data.root={corpus}", "tokenizer=bytes"]
-    bitnet("prepare", *source, f"output={folder}", *sizes)
-    return folder
-
-
 def kill_at(step: int, run: Path, *arguments: object) -> None:
     """Start a run and kill it, all its ranks, once its metrics reach ``step``."""
     process = subprocess.Popen(
@@ -100,24 +83,12 @@ def kill_at(step: int, run: Path, *arguments: object) -> None:
     process.wait()
 
 
+@pytest.mark.parametrize("linear", ["dense", "bitnet"])
 def test_killed_on_two_and_gone_on_with_on_one_and_on_four(
-    tmp_path: Path, corpus: Path, prepared: Path
+    tmp_path: Path, prepared: Path, linear: str
 ) -> None:
-    overrides = tiny_overrides(
-        corpus,
-        **{
-            "data": "prepared",
-            "data.path": prepared,
-            "tokenizer": prepared,
-            "schedule": "constant",
-            "schedule.warmup": 0,  # a fraction of the budget, which grows here
-            "batch.micro": 4,
-            "callbacks.samples.every_tokens": 0,
-            "logger.every_tokens": STEP,
-            "checkpoint.every_tokens": STEP,
-        },
-    )
-    overrides = [each for each in overrides if not each.startswith("data.root")]
+    settings = {"linear": linear, "schedule.warmup": 0}  # a fraction of the budget, which grows
+    overrides = prepared_overrides(prepared, **settings)
     whole, parts = tmp_path / "whole", tmp_path / "parts"
     bitnet("train", *overrides, f"budget.tokens={12 * STEP}", f"run_dir={whole}")
     spread = [*overrides, "trainer=fsdp", "trainer.accelerator=cpu", "batch.micro=2"]
@@ -139,8 +110,7 @@ def test_killed_on_two_and_gone_on_with_on_one_and_on_four(
     expected, found = losses(one, "train/loss"), losses(several, "train/loss")
     assert found.keys() == expected.keys() and len(found) == 12
     for place, value in expected.items():
-        # Sums in another order move some activation by one of its 255 codes.
-        assert found[place] == pytest.approx(value, rel=5e-4), place
+        assert found[place] == pytest.approx(value, rel=DRIFT[linear]), place
     # Evaluating and writing read the folder as they would a file.
     told = tmp_path / "told.json"
     bitnet("eval", f"run={parts}", "trainer=cpu", f"output={told}")

@@ -17,6 +17,7 @@ import torch
 from bitnet.quant.engines import cuda
 from bitnet.quant.engines.blended import BlendedEngine
 from bitnet.quant.engines.contract import Engine, EngineUnavailableError
+from bitnet.quant.engines.cpu.build import multiplies_bf16
 from bitnet.quant.engines.cpu.build import why_not as why_no_kernel
 from bitnet.quant.engines.cuda.gradient import why_not_e4m3
 from bitnet.quant.engines.int8 import int8_engine, int8_grad8_engine, int8_grad_e4m3_engine
@@ -97,7 +98,10 @@ def _products_on(device: torch.device) -> str:
     if device.type == "cuda":
         return cuda.served_by()
     missing = why_no_kernel()
-    return "by the AVX-512 kernel" if missing is None else f"by torch._int_mm ({missing})"
+    if missing is not None:
+        return f"by torch._int_mm ({missing})"
+    part = "" if multiplies_bf16() else ", gradients in bf16 by torch (no AVX-512 BF16)"
+    return f"by the AVX-512 kernel{part}"
 
 
 def _say_once(line: str) -> None:

@@ -58,6 +58,11 @@ def why_not() -> str | None:
     return None
 
 
+def multiplies_bf16() -> bool:
+    """Whether the kernel, which has to be there, can also make the gradients that stay in bf16."""
+    return bool(load().bitnet_has_bf16())
+
+
 def cache_folder() -> Path:
     """Where built kernels are kept: below ``XDG_CACHE_HOME``, or ``~/.cache``."""
     home = os.environ.get("XDG_CACHE_HOME")

@@ -15,7 +15,7 @@ import torch
 from torch import Tensor
 
 from bitnet.quant.activation import gradient_codes
-from bitnet.quant.engines.cpu.build import load, why_not
+from bitnet.quant.engines.cpu.build import load, multiplies_bf16, why_not
 
 _KERNEL_DTYPES = (torch.bfloat16, torch.float32)
 
@@ -81,7 +81,7 @@ def _rounds(dtype: torch.dtype) -> bool:
 
 def _multiplies(dtype: torch.dtype) -> bool:
     """Whether there is a kernel for products with numbers of this dtype."""
-    return dtype == torch.bfloat16 and bool(load().bitnet_has_bf16())
+    return dtype == torch.bfloat16 and multiplies_bf16()
 
 
 def _input_gradient_by_public(

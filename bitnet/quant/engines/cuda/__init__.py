@@ -19,7 +19,6 @@ from torch import Tensor
 from bitnet.quant.engines.cuda.operands import Operands, operands_of
 
 __all__ = [
-    "available",
     "codes_of",
     "describe",
     "product",
@@ -68,11 +67,6 @@ def served_by() -> str:
     if has_triton():
         return "by Triton's kernels or torch._int_mm, whichever is faster for the shape"
     return "by torch._int_mm (Triton is not installed)"
-
-
-def available(device: torch.device, shape: tuple[int, int]) -> bool:
-    """Whether weights of ``shape`` ``(out, in)`` can be multiplied in int8 on ``device``."""
-    return why_not(device, *shape) is None
 
 
 def product(
