@@ -113,7 +113,7 @@ def build_callbacks(
     spec, every = config.callbacks, config.logger.every_tokens
     flops = net.flops_per_token(config.batch.sequence_length)
     speed = ours.Throughput(every, flops, peak, lambda: eight_bit_flops_per_token(net))
-    found: list[Callback] = [ours.DataGuard(), speed]
+    found: list[Callback] = [ours.RankGuard(), speed]
     if is_main_process() or config.trainer.strategy == "fsdp":
         found += _observers(config, run, net, tokenizer)
     found.append(ours.MetricsWriter(every))

@@ -13,3 +13,7 @@ class ShardingError(ValueError):
 
 class FeedStopped(RuntimeError):
     """The data cannot be read on; raised on all ranks at once, so they can still save together."""
+
+
+class ToldToStop(SystemExit):
+    """A rank got SIGTERM or Ctrl-C; raised on all ranks at once, so they can save together."""

@@ -1,9 +1,13 @@
 """A small corpus on disk and the overrides of a run that takes seconds."""
 
+import contextlib
 import json
+import os
 import random
+import signal
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 import pytest
@@ -42,6 +46,28 @@ def bitnet(*arguments: object) -> str:
     done = subprocess.run(command(*arguments), capture_output=True, text=True, timeout=400)
     assert done.returncode == 0, done.stderr[-4000:]
     return done.stdout
+
+
+def stop_at(step: int, run: Path, kind: signal.Signals, *arguments: object) -> int:
+    """Start a run and send a signal to all its ranks once its metrics reach ``step``; its exit."""
+    process = subprocess.Popen(
+        command(*arguments),
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+        start_new_session=True,
+    )
+    metrics = run / "metrics.csv"
+    deadline = time.monotonic() + 200
+    while not metrics.exists() or metrics.read_bytes().count(b"\n") <= step:
+        assert process.poll() is None, "ended too early"
+        assert time.monotonic() < deadline, "too slow"
+        time.sleep(0.002)
+    os.killpg(process.pid, kind)
+    try:
+        return process.wait(100)
+    finally:
+        with contextlib.suppress(ProcessLookupError):
+            os.killpg(process.pid, signal.SIGKILL)
 
 
 @pytest.fixture

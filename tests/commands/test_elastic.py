@@ -1,11 +1,12 @@
 """A run on prepared data goes on with other numbers of ranks, on the same samples."""
 
+import signal
 from pathlib import Path
 
 import pytest
 
 from bitnet.runs import RunDirectory
-from tests.commands.conftest import bitnet, prepared_overrides
+from tests.commands.conftest import bitnet, prepared_overrides, stop_at
 
 STEP = 4 * 64
 
@@ -25,3 +26,17 @@ def test_one_rank_then_two_then_four(tmp_path: Path, prepared: Path) -> None:
     assert rows.keys() == again.keys() and len(rows) == 9
     for tokens, loss in rows.items():
         assert again[tokens] == pytest.approx(loss, rel=1e-4), tokens
+
+
+def test_ranks_that_are_told_to_stop_save_together(tmp_path: Path, prepared: Path) -> None:
+    run = tmp_path / "run"
+    spread = {"trainer.devices": 2, "batch.micro": 2, "checkpoint.every_tokens": 1000 * STEP}
+    overrides = prepared_overrides(prepared, **spread, **{"budget.tokens": 4000 * STEP})
+    assert stop_at(3, run, signal.SIGTERM, "train", *overrides, f"run_dir={run}") == 130
+    stopped = RunDirectory(run)
+    assert stopped.record()["state"] == "interrupted"
+    (saved,) = stopped.checkpoints.glob("tokens-*.ckpt")
+    step = int(saved.stem.removeprefix("tokens-")) // STEP
+    assert 3 <= step < 4000
+    bitnet("train", f"resume={run}", f"budget.tokens={(step + 2) * STEP}")
+    assert [row["step"] for row in stopped.metrics().read()] == list(range(1, step + 3))

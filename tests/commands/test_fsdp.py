@@ -3,17 +3,14 @@
 from __future__ import annotations
 
 import json
-import os
 import signal
-import subprocess
-import time
 from pathlib import Path
 
 import pytest
 
 from bitnet.runs import RunDirectory
 from bitnet.training.strategies.sharded_folder import is_sharded
-from tests.commands.conftest import bitnet, command, prepared_overrides, tiny_overrides
+from tests.commands.conftest import bitnet, prepared_overrides, stop_at, tiny_overrides
 
 STEP = 4 * 64
 # Of a loss within twelve steps. Dense runs differ by the order of sums alone; in a quantised one it
@@ -65,24 +62,6 @@ def test_two_ranks_train_what_one_does(
     assert all(is_sharded(each) for each in two.checkpoints.glob("*.ckpt"))
 
 
-def kill_at(step: int, run: Path, *arguments: object) -> None:
-    """Start a run and kill it, all its ranks, once its metrics reach ``step``."""
-    process = subprocess.Popen(
-        command(*arguments),
-        stdout=subprocess.DEVNULL,
-        stderr=subprocess.DEVNULL,
-        start_new_session=True,
-    )
-    metrics = run / "metrics.csv"
-    deadline = time.monotonic() + 200
-    while not metrics.exists() or metrics.read_bytes().count(b"\n") <= step:
-        assert process.poll() is None, "ended too early"
-        assert time.monotonic() < deadline, "too slow"
-        time.sleep(0.002)
-    os.killpg(process.pid, signal.SIGKILL)
-    process.wait()
-
-
 @pytest.mark.parametrize("linear", ["dense", "bitnet"])
 def test_killed_on_two_and_gone_on_with_on_one_and_on_four(
     tmp_path: Path, prepared: Path, linear: str
@@ -92,7 +71,8 @@ def test_killed_on_two_and_gone_on_with_on_one_and_on_four(
     whole, parts = tmp_path / "whole", tmp_path / "parts"
     bitnet("train", *overrides, f"budget.tokens={12 * STEP}", f"run_dir={whole}")
     spread = [*overrides, "trainer=fsdp", "trainer.accelerator=cpu", "batch.micro=2"]
-    kill_at(3, parts, "train", *spread, f"budget.tokens={200 * STEP}", f"run_dir={parts}")
+    long = [*spread, f"budget.tokens={200 * STEP}", f"run_dir={parts}"]
+    assert stop_at(3, parts, signal.SIGKILL, "train", *long) == -signal.SIGKILL
     last = parts / "checkpoints" / "last.ckpt"
     assert is_sharded(last)
     reached = int(RunDirectory(parts).metrics().read()[-1]["step"] or 0)

@@ -16,7 +16,7 @@ from lightning import LightningModule, Trainer
 from lightning.pytorch.callbacks import Checkpoint
 
 from bitnet.training.checkpoint_io import remove_checkpoint
-from bitnet.training.errors import CheckpointError, FeedStopped
+from bitnet.training.errors import CheckpointError, FeedStopped, ToldToStop
 from bitnet.training.module import PretrainingModule
 from bitnet.training.step_callback import StepCallback
 
@@ -71,13 +71,14 @@ class Checkpointer(StepCallback, Checkpoint):
         step = trainer.global_step
         if isinstance(exception, CheckpointError) or step in (0, self._saved_step):
             return
-        if trainer.world_size > 1 and not isinstance(exception, FeedStopped):
+        if trainer.world_size > 1 and not isinstance(exception, FeedStopped | ToldToStop):
             _log.warning("no checkpoint on this exception: other ranks may not take part in one")
         elif self._stepping:
             _log.warning("no checkpoint on this exception: it came inside an optimizer step")
         elif isinstance(pl_module, PretrainingModule):
             self._save(trainer, pl_module)
-            _log.warning("saved step %d before giving up: %s", step, self.folder / "last.ckpt")
+            if trainer.is_global_zero:
+                _log.warning("saved step %d before giving up: %s", step, self.folder / "last.ckpt")
 
     def _due(self, trainer: Trainer, module: PretrainingModule) -> bool:
         step = trainer.global_step
