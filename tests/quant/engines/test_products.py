@@ -171,7 +171,8 @@ def test_threads_do_not_change_a_bit() -> None:
 
     def made() -> list[Tensor]:
         gradients = [input_gradient(*grads, rounded) for rounded in (False, True)]
-        return [scaled_product(*part, torch.bfloat16), *gradients]
+        weight = weight_gradient(grads[0][1], part[0], part[1], torch.float32)
+        return [scaled_product(*part, torch.bfloat16), *gradients, weight]
 
     threads = torch.get_num_threads()
     try:

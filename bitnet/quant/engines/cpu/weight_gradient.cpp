@@ -5,6 +5,7 @@
 // gradient of an fp32 weight is not rounded on its way.
 
 #include <immintrin.h>
+#include <omp.h>
 
 #include <algorithm>
 #include <cstdint>
@@ -16,7 +17,7 @@ namespace {
 
 using namespace bf16;
 
-constexpr int kTilesDown = 6;      // tiles that share a packed panel
+constexpr int kTilesDown = 6;      // tiles that share a packed panel, at most
 constexpr int64_t kTokens = 2048;  // summed before the sums are put away: panels stay in the cache
 constexpr int64_t kPairs = kTokens / 2;
 
@@ -80,7 +81,10 @@ extern "C" void bitnet_weight_gradient(const uint16_t* gradient, const int8_t* c
   const int64_t panel_bytes = kPairs * 4 * kCols;
   if (static_cast<int64_t>(kept.size()) < panels * panel_bytes) kept.resize(panels * panel_bytes);
   uint8_t* const packed_codes = kept.data();
-  const int64_t height = kTilesDown * kRows, blocks = (out + height - 1) / height;
+  // Fewer tiles at once where a layer is too narrow to give every thread two blocks.
+  const int64_t fair = out / (2 * kRows * omp_get_max_threads());
+  const int64_t height = kRows * std::min<int64_t>(std::max<int64_t>(fair, 1), kTilesDown);
+  const int64_t blocks = (out + height - 1) / height;
 #pragma omp parallel
   {
     static thread_local std::vector<int32_t> rows(kTilesDown * kPairs * kRows);
