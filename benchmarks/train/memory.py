@@ -56,7 +56,8 @@ def tensor_peak(device: str, step: Callable[[], object]) -> int:
     with tempfile.TemporaryDirectory() as folder:
         file = Path(folder) / "trace.json"
         seen.export_chrome_trace(str(file))
-        events = json.loads(file.read_text())["traceEvents"]
+        text = file.read_text(errors="replace")  # names may hold anything
+        events = json.loads(text, strict=False)["traceEvents"]
     changes = [each for each in events if each.get("name") == "[memory]"]
     changes.sort(key=lambda each: each["ts"])
     return before + max(accumulate((int(each["args"]["Bytes"]) for each in changes), initial=0))
@@ -64,7 +65,9 @@ def tensor_peak(device: str, step: Callable[[], object]) -> int:
 
 def _bytes_of_tensors() -> int:
     """Of all that live, each storage once; gradients left out, since a step begins without them."""
-    tensors = [each for each in gc.get_objects() if isinstance(each, torch.Tensor)]
+    # Not those of the compiler, which are of other classes and hold nothing.
+    kinds = (torch.Tensor, torch.nn.Parameter)
+    tensors = [each for each in gc.get_objects() if type(each) in kinds]
     grads = {id(each.grad) for each in tensors if each.is_leaf and each.grad is not None}
     own = [each.untyped_storage() for each in tensors if each.is_cpu and id(each) not in grads]
     return sum({each.data_ptr(): each.nbytes() for each in own}.values())
