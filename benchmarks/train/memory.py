@@ -10,7 +10,7 @@ import gc
 import json
 import resource
 import tempfile
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from itertools import accumulate
 from pathlib import Path
 
@@ -40,17 +40,17 @@ def peak(device: str) -> int:
     return torch.cuda.max_memory_allocated() if device == "cuda" else _field(_STATUS, "VmHWM")
 
 
-def tensor_peak(device: str, step: Callable[[], object]) -> int:
+def tensor_peak(device: str, held: Iterable[torch.Tensor], step: Callable[[], object]) -> int:
     """Bytes of tensors at most while ``step`` runs; on CUDA :func:`peak`.
 
     Args:
         device: ``cpu`` or ``cuda``.
-        step: what is done. Tensors that are there when it begins have to stay, or be gradients.
+        held: what is there before and after: parameters, buffers, the optimizer's state.
+        step: what is done; it begins without gradients.
     """
     if device == "cuda":
         return peak(device)
-    gc.collect()
-    before = _bytes_of_tensors()
+    before = sum({id(each): each.numel() * each.element_size() for each in held}.values())
     with profile(activities=[ProfilerActivity.CPU], profile_memory=True) as seen:
         step()
     with tempfile.TemporaryDirectory() as folder:
@@ -61,16 +61,6 @@ def tensor_peak(device: str, step: Callable[[], object]) -> int:
     changes = [each for each in events if each.get("name") == "[memory]"]
     changes.sort(key=lambda each: each["ts"])
     return before + max(accumulate((int(each["args"]["Bytes"]) for each in changes), initial=0))
-
-
-def _bytes_of_tensors() -> int:
-    """Of all that live, each storage once; gradients left out, since a step begins without them."""
-    # Not those of the compiler, which are of other classes and hold nothing.
-    kinds = (torch.Tensor, torch.nn.Parameter)
-    tensors = [each for each in gc.get_objects() if type(each) in kinds]
-    grads = {id(each.grad) for each in tensors if each.is_leaf and each.grad is not None}
-    own = [each.untyped_storage() for each in tensors if each.is_cpu and id(each) not in grads]
-    return sum({each.data_ptr(): each.nbytes() for each in own}.values())
 
 
 def free(device: str) -> int:

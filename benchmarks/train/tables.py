@@ -16,14 +16,14 @@ HEADS = (
     "contender",
     "ms",
     "fastest",
-    "× dense",
+    "×\ndense",
     "tokens/s",
-    "peak MiB",
-    "× dense",
-    "tensors",
-    "× dense",
+    "peak\nMiB",
+    "×\ndense",
+    "tensors\nMiB",
+    "×\ndense",
     "MFU",
-    "first s",
+    "first\ns",
 )
 
 
@@ -53,8 +53,8 @@ def cells(row: Row) -> list[str]:
         f"{row['tokens_per_second']:,}",
         f"{row['peak_bytes'] / 2**20:,.0f}",
         f"{row['peak_to_dense']:.2f}",
-        f"{row['tensor_bytes'] / 2**20:,.0f}",
-        f"{row['tensors_to_dense']:.2f}",
+        f"{row['tensor_bytes'] / 2**20:,.0f}" if "tensor_bytes" in row else "–",
+        f"{row['tensors_to_dense']:.2f}" if "tensors_to_dense" in row else "–",
         f"{row['mfu']:.1%}" if "mfu" in row else "–",
         f"{row['compile_seconds']:.1f}",
     ]
@@ -73,7 +73,8 @@ def markdown(report: dict[str, Any]) -> str:
     ]
     for title, group in groupby(report["rows"], key=lambda row: row["shape"]):
         chosen = list(group)
-        lines += ["", f"## {title}", "", f"| {' | '.join(HEADS)} |"]
+        heads = [head.replace("\n", " ") for head in HEADS]
+        lines += ["", f"## {title}", "", f"| {' | '.join(heads)} |"]
         lines.append("|---|" + "---:|" * (len(HEADS) - 1))
         lines += [f"| {' | '.join(cells(row))} |" for row in chosen]
         lines += ["", *(f"- {note}" for note in _notes(chosen))]

@@ -51,6 +51,12 @@ class Training:
             raise RuntimeError(f"the loss became {self.loss.item()}")
         return seconds
 
+    def held(self) -> list[torch.Tensor]:
+        """What stays from step to step."""
+        states = (value for state in self.optimizer.state.values() for value in state.values())
+        moments = [value for value in states if isinstance(value, torch.Tensor)]
+        return [*self.model.parameters(), *self.model.buffers(), *moments]
+
     def _wait(self) -> None:
         if self.tokens.is_cuda:
             torch.cuda.synchronize()

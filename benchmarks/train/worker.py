@@ -77,7 +77,7 @@ class Worker:
     def _tensor_peak(self) -> int:
         assert self.training is not None
         self.training.optimizer.zero_grad(set_to_none=True)
-        return memory.tensor_peak(self.task.device, self.step)
+        return memory.tensor_peak(self.task.device, self.training.held(), self.step)
 
     def _first_step(self, compiled: bool) -> tuple[float, float, str]:
         """Seconds and loss of the first step, and why it is not compiled if it should have been."""
