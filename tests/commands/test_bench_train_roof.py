@@ -12,6 +12,7 @@ from benchmarks.train.peaks import Peaks
 from benchmarks.train.plot import draw
 from benchmarks.train.roofline import FORMS, bound, parts
 from benchmarks.train.roofline_table import roofline_of
+from benchmarks.train.roofs import H200, bounds, counts
 from benchmarks.train.shapes import SHAPES
 from bitnet.nn import LinearSpec, Transformer
 
@@ -65,3 +66,19 @@ def test_the_shapes_are_those_of_their_names() -> None:
             model = Transformer(SHAPES[name].model(), LinearSpec("dense"))
         counts = model.parameter_counts()
         assert counts["total"] / 1e6 == pytest.approx(millions, rel=0.03), name
+
+
+def test_the_roofs_of_many_shapes_are_one_table_of_counts_and_one_of_bounds() -> None:
+    shapes = [TINY, SHAPES["1.3b_layer"]]
+    fast = Peaks(bf16=1e12, int8=2e12, bytes_per_second=1e30)
+    counted, held = counts(shapes), bounds(shapes, {"a": fast, "b": H200})
+    names = [shape.name for shape in shapes]
+    for table in (counted, held):
+        assert [line.split("|")[1].strip() for line in table[2:]] == names
+        assert len({line.count("|") for line in table}) == 1
+    total, int8, grad8 = (cell.strip() for cell in counted[3].split("|")[2:5])
+    assert float(total) == pytest.approx(shapes[1].flops() / 1e12, abs=1e-3)
+    assert float(grad8[:-1]) == pytest.approx(2 * float(int8[:-1]), abs=1)
+    dense, *ratios = (cell.strip() for cell in held[3].split("|")[2:5])
+    assert float(dense.replace(",", "")) == pytest.approx(shapes[1].flops() / 1e9, rel=1e-3)
+    assert [float(each) for each in ratios] == sorted(map(float, ratios), reverse=True)

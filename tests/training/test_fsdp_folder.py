@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import os
 import pickle
+from enum import Enum
+from io import BytesIO
 from pathlib import Path
 from typing import Any
 
 import pytest
 import torch
+from torch.distributed.checkpoint.metadata import Metadata
 
 from bitnet.runs import RunDirectory
 from bitnet.training.checkpoint_io import read_checkpoint, remove_checkpoint
@@ -133,6 +136,43 @@ def test_parts_hold_nothing_but_tensors(tmp_path: Path) -> None:
     assert planted != index
     (folder / ".metadata").write_bytes(planted)
     with pytest.raises(CheckpointError, match="is not a whole, safe checkpoint"):
+        read_checkpoint(folder)
+
+
+class Early(pickle.Pickler):
+    """Writes members of enumerations as Python 3.11.2 does: by ``getattr``."""
+
+    def reducer_override(self, value: Any) -> Any:
+        if isinstance(value, Enum):
+            return getattr, (type(value), value.name)
+        return NotImplemented
+
+
+def early(value: Any) -> bytes:
+    stream = BytesIO()
+    Early(stream).dump(value)
+    return stream.getvalue()
+
+
+def test_an_index_of_an_early_python_is_read(tmp_path: Path) -> None:
+    folder = write(tmp_path / NAME)
+    index = folder / ".metadata"
+    index.write_bytes(early(pickle.loads(index.read_bytes())))
+    assert b"getattr" in index.read_bytes()
+    assert torch.equal(read_checkpoint(folder)["state_dict"]["net.a"], torch.ones(2))
+
+
+class Reach:
+    """Unpickling this takes an attribute of a class that an index may name."""
+
+    def __reduce__(self) -> Any:
+        return getattr, (Metadata, "__init__")
+
+
+def test_attributes_of_anything_else_are_not_looked_up(tmp_path: Path) -> None:
+    folder = write(tmp_path / NAME)
+    (folder / ".metadata").write_bytes(pickle.dumps(Reach()))
+    with pytest.raises(CheckpointError, match="an attribute '__init__' does not belong"):
         read_checkpoint(folder)
 
 

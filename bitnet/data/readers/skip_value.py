@@ -1,7 +1,8 @@
 """Passes over JSON values of any size and depth without keeping them.
 
 Whole values in the window are passed by `json` itself; runs of small members by one regular
-expression. What is left is followed bracket by bracket, on a stack of our own.
+expression. What is left is followed bracket by bracket, on a stack of our own. Only character sets
+are repeated possessively: before Python 3.11.5 a group repeated so can match what it should not.
 """
 
 from __future__ import annotations
@@ -14,23 +15,24 @@ from bitnet.data.readers.line_window import LineWindow, UnusableLineError
 _DEEPEST = 10_000
 _LONGEST_KEY = 1000
 _CLOSERS = {"{": "}", "[": "]"}
+_MANY = "{0,1000}"  # each repetition can be gone back to, and is remembered
 _S = r"[ \t\n\r]*+"
 _STRING = r'"[^"\\\x00-\x1f]*+"'
-_NUMBER = r"-?(?:0|[1-9][0-9]{0,15}+)(?:\.[0-9]{1,40}+)?+(?:[eE][-+]?[0-9]{1,5}+)?+"
+_NUMBER = r"-?(?:0|[1-9][0-9]{0,15}+)(?:\.[0-9]{1,40}+)?(?:[eE][-+]?[0-9]{1,5}+)?"
 _SMALL = f"(?:{_STRING}|{_NUMBER}|true|false|null)"
 
 
 def _nested(value: str) -> str:
     """Pattern of a value, or of an array or object whose members all match `value`."""
     member = f"{_STRING}{_S}:{_S}{value}"
-    array = rf"\[{_S}(?:{value}{_S}(?:,{_S}{value}{_S})*+)?+\]"
-    return rf"(?:{value}|{array}|\{{{_S}(?:{member}{_S}(?:,{_S}{member}{_S})*+)?+\}})"
+    array = rf"\[{_S}(?:{value}{_S}(?:,{_S}{value}{_S}){_MANY})?\]"
+    return rf"(?:{value}|{array}|\{{{_S}(?:{member}{_S}(?:,{_S}{member}{_S}){_MANY})?\}})"
 
 
 _VALUE = _nested(_nested(_SMALL))
 _RUNS = {
-    "]": re.compile(f"(?:{_S}{_VALUE}{_S},)++"),
-    "}": re.compile(f"(?:{_S}{_STRING}{_S}:{_S}{_VALUE}{_S},)++"),
+    "]": re.compile(f"(?:{_S}{_VALUE}{_S},){_MANY}"),
+    "}": re.compile(f"(?:{_S}{_STRING}{_S}:{_S}{_VALUE}{_S},){_MANY}"),
 }
 """Members that need no look each, with their commas; what a run stops at is looked at closely."""
 
