@@ -122,7 +122,10 @@ class _Chunks:
             place = slice(start, min(start + self.chunk, rows))
             logits_CV = space_CV[: place.stop - start]
             torch.mm(self.x_NE[place], self.table_VE.t(), out=logits_CV)
-            losses.append(self.between(logits_CV, targets_N[place], share))
+            targets_C = targets_N[place]
+            # Not compiled with the rest: torch 2.11 may gather after the logits are overwritten.
+            hits_C = logits_CV.gather(1, targets_C[:, None]).squeeze(1)
+            losses.append(self.between(logits_CV, hits_C, targets_C, share))
             self._multiply(logits_CV, place)
         return torch.cat(losses)
 
@@ -138,14 +141,14 @@ class _Chunks:
             self.dtable_VE += part_VE
 
 
-def _between(logits_CV: Tensor, targets_C: Tensor, share: Tensor) -> Tensor:
+def _between(logits_CV: Tensor, hits_C: Tensor, targets_C: Tensor, share: Tensor) -> Tensor:
     """Losses of some rows; their logits become the gradients of ``share`` times the sum of these.
 
-    ``d nll / d logit_v = softmax_v - [v is the target]``.
+    ``hits`` are the targets' logits. ``d nll / d logit_v = softmax_v - [v is the target]``.
     """
     wide_CV = logits_CV.to(_wide(logits_CV.dtype))
     total_C1 = wide_CV.logsumexp(dim=-1, keepdim=True)
-    nll_C = (total_C1 - wide_CV.gather(1, targets_C[:, None])).squeeze(1)
+    nll_C = total_C1.squeeze(1) - hits_C
     # A comparison, not a scatter: the same bits on every run, and it fuses.
     words_V = torch.arange(logits_CV.shape[1], device=logits_CV.device)
     hit_CV = (targets_C[:, None] == words_V).to(wide_CV.dtype)

@@ -13,6 +13,7 @@ both compute the same bits. The checkpoint lies inside the block's own call: hoo
 
 from __future__ import annotations
 
+import logging
 import re
 from collections.abc import Callable
 from functools import partial
@@ -63,10 +64,19 @@ def by_block(policy: str, blocks: int) -> list[str]:
 def run_again(function: Callable[..., Tensor], policy: str, *args: Any) -> Tensor:
     """``function(*args)``, of which backward keeps what ``policy`` (not ``none``) says."""
     options: dict[str, Any] = {"use_reentrant": False, "preserve_rng_state": False}
-    if policy == "selective":
-        options["context_fn"] = partial(create_selective_checkpoint_contexts, _choose)
+    chosen = {"selective": _choose}.get(policy, _anew if torch.compiler.is_compiling() else None)
+    if chosen is not None:
+        options["context_fn"] = partial(create_selective_checkpoint_contexts, chosen)
     result: Tensor = checkpoint(function, *args, **options)
     return result
+
+
+def _anew(*_: Any, **__: Any) -> CheckpointPolicy:
+    """All of a block, said operation by operation.
+
+    Without it torch 2.11's compiler keeps what arises inside an ``autograd.Function``: nearly all.
+    """
+    return CheckpointPolicy.PREFER_RECOMPUTE
 
 
 def _choose(context: Any, operation: Any, *args: Any, **kwargs: Any) -> CheckpointPolicy:
@@ -83,3 +93,11 @@ def _is_kept(operation: Any) -> bool:
     return operation.namespace == "bitnet" or (
         operation.namespace == "aten" and packet.__name__ in _KEPT
     )
+
+
+def _not_about_in_place(record: logging.LogRecord) -> bool:
+    return "context_fn is passed" not in record.getMessage()
+
+
+# torch's advice for blocks that write into their inputs, which ours do not.
+logging.getLogger("torch._higher_order_ops.wrap").addFilter(_not_about_in_place)

@@ -15,6 +15,8 @@ from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any, NamedTuple
 
+import torch
+
 _log = logging.getLogger(__name__)
 
 # Raised whenever the kernels change so much that old times say nothing about them.
@@ -41,7 +43,7 @@ def ledger_path() -> Path:
 
 def machine_key(gpu: str) -> str:
     """What times depend on besides the shape: GPU and versions."""
-    return f"{gpu} | torch {_version('torch')} | triton {_version('triton')} | revision {REVISION}"
+    return f"{gpu} | torch {torch.__version__} | triton {_triton()} | revision {REVISION}"
 
 
 def read(path: Path, machine: str) -> dict[str, Entry]:
@@ -90,8 +92,8 @@ def _replace(path: Path, text: str) -> None:
     os.replace(temporary, path)
 
 
-def _version(package: str) -> str:
+def _triton() -> str:
     try:
-        return version(package)
+        return version("triton")
     except PackageNotFoundError:
         return "none"
