@@ -145,11 +145,13 @@ def codes_of(x: Tensor, smallest_peak: float) -> tuple[Tensor, Tensor] | None:
 
     Returns:
         What ``quant.activation`` computes, bit for bit; or none where its formula is the way to go:
-        while a graph is traced (Inductor fuses it), without Triton, and for rows too wide for it.
+        while a graph is traced (Inductor fuses it), for tensors without memory (a plan's), without
+        Triton, and for rows too wide for it.
     """
     from bitnet.quant.engines.cuda.int_mm import has_triton
 
-    if torch.compiler.is_compiling() or not (x.is_cuda and has_triton()):
+    real = type(x) is Tensor and not x.is_meta and not torch.compiler.is_compiling()
+    if not (real and x.is_cuda and has_triton()):
         return None
     from bitnet.quant.engines.cuda.rows import WIDEST_ROW, int8_codes_cuda
 

@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+from contextlib import AbstractContextManager
 from importlib.util import find_spec
+from typing import Any
 
 import pytest
 import torch
+from torch._subclasses import FakeTensorMode
 
+from bitnet.planning.pretend import Pretend
 from bitnet.quant.engines import cuda
 from bitnet.quant.engines.cuda.int_mm import multiply_by_library
 from bitnet.quant.engines.cuda.operands import Operands, operands_of
@@ -100,6 +104,16 @@ def test_who_makes_the_products(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def test_the_rows_kernel_leaves_other_devices_alone() -> None:
     assert cuda.codes_of(torch.randn(4, 8), 1e-5) is None
+
+
+@pytest.mark.parametrize("mode", [Pretend("cuda"), FakeTensorMode()], ids=["planned", "fake"])
+def test_the_rows_kernel_is_not_launched_on_tensors_without_memory(
+    mode: AbstractContextManager[Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("bitnet.quant.engines.cuda.int_mm.has_triton", lambda: True)
+    with mode:
+        x = torch.empty(4, 8, device="cuda")
+        assert x.is_cuda and cuda.codes_of(x, 1e-5) is None
 
 
 def test_empty_products_need_no_device() -> None:
