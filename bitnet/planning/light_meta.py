@@ -72,8 +72,8 @@ def light_meta() -> Iterator[None]:
         _StandIn(
             "torch.fx.experimental.symbolic_shapes",
             is_nested_int=lambda _: False,
-            has_guarding_hint=lambda _: True,
-            guarding_hint_or_throw=int,
+            **dict.fromkeys(("has_guarding_hint", "has_hint"), lambda _: True),
+            **dict.fromkeys(("guarding_hint_or_throw", "size_hint"), int),  # 2.11 has the latter
             sym_and=lambda *each: all(each),
             sym_or=lambda *each: any(each),
             sym_eq=_equal,

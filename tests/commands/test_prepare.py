@@ -125,7 +125,7 @@ def test_quality_steps_leave_documents_out_and_belong_to_the_plan(
 
 
 def test_an_interrupted_command_leaves_no_process_and_goes_on(tmp_path: Path) -> None:
-    corpus, out = write_corpus(tmp_path / "corpus", documents=4000), tmp_path / "out"
+    corpus, out = write_corpus(tmp_path / "corpus", documents=12_000), tmp_path / "out"
     command = [sys.executable, "-m", "bitnet.cli", "prepare", "data=local", f"data.root={corpus}"]
     command += ["tokenizer=bytes", f"output={out}", "workers=2", "range_megabytes=0.1"]
     process = subprocess.Popen(
