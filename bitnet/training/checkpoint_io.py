@@ -20,6 +20,7 @@ import torch
 from lightning.pytorch.plugins.io import CheckpointIO
 
 from bitnet.training.errors import CheckpointError
+from bitnet.training.held_signals import signals_held
 from bitnet.training.strategies.sharded_folder import is_sharded, read_folder
 
 CHECKPOINT_FORMAT = 2
@@ -40,11 +41,11 @@ class AtomicCheckpointIO(CheckpointIO):
         target.parent.mkdir(parents=True, exist_ok=True)
         part = target.with_name(f".{target.name}.{os.getpid()}.part")
         try:
-            with part.open("wb") as stream:
+            with signals_held(), part.open("wb") as stream:
                 torch.save(checkpoint, stream)
                 stream.flush()
                 os.fsync(stream.fileno())
-            part.replace(target)
+                part.replace(target)
         except (OSError, RuntimeError) as error:
             part.unlink(missing_ok=True)
             raise CheckpointError(explain_failure(target, error)) from error

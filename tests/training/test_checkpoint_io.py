@@ -1,6 +1,7 @@
 """Checkpoints are whole or absent, and opening one runs no code."""
 
 import errno
+import signal
 from pathlib import Path
 from typing import Any
 
@@ -44,6 +45,23 @@ def test_a_full_disk_leaves_the_old_file_and_says_so(
     monkeypatch.undo()
     assert read_checkpoint(file) == {"n": 1}
     assert [each.name for each in tmp_path.iterdir()] == ["a.ckpt"]
+
+
+def test_an_interruption_waits_until_the_file_is_whole(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    written, save = {"w": torch.arange(9)}, torch.save
+
+    def interrupted(state: Any, stream: Any) -> None:
+        signal.raise_signal(signal.SIGINT)
+        save(state, stream)
+
+    monkeypatch.setattr(checkpoint_io.torch, "save", interrupted)
+    with pytest.raises(KeyboardInterrupt):
+        AtomicCheckpointIO().save_checkpoint(written, tmp_path / "a.ckpt")
+    assert torch.equal(read_checkpoint(tmp_path / "a.ckpt")["w"], written["w"])
+    assert [each.name for each in tmp_path.iterdir()] == ["a.ckpt"]
+    assert signal.getsignal(signal.SIGINT) is signal.default_int_handler
 
 
 def test_a_torn_file_is_refused_by_name(tmp_path: Path) -> None:

@@ -20,6 +20,7 @@ from torch.distributed.tensor import DTensor
 
 from bitnet.training.checkpoint_io import explain_failure, flush_folder, remove_checkpoint
 from bitnet.training.errors import CheckpointError
+from bitnet.training.held_signals import signals_held
 from bitnet.training.strategies.rows import ordinary, rows_of
 from bitnet.training.strategies.sharded_folder import (
     FAULTS,
@@ -48,6 +49,11 @@ def write_sharded(checkpoint: dict[str, Any], target: Path, strategy: Strategy) 
     Raises:
         CheckpointError: it could not be written; raised on every process.
     """
+    with signals_held():
+        _write(checkpoint, target, strategy)
+
+
+def _write(checkpoint: dict[str, Any], target: Path, strategy: Strategy) -> None:
     plain, tensors = parted(checkpoint)
     part = target.with_name(f".{target.name}.{strategy.broadcast(os.getpid())}.part")
     _together(strategy, target, lambda: _clear(target, part))
