@@ -80,7 +80,7 @@ def test_killed_on_two_and_gone_on_with_on_one_and_on_four(
     # One process that shards, one that does not, and four.
     for steps, settings in (
         (6, ["trainer.devices=1", "batch.micro=4"]),
-        *([(8, ["trainer.strategy=auto"])] if linear == "bitnet" else []),
+        (8, ["trainer.strategy=auto"]),
         (12, ["trainer.strategy=fsdp", "trainer.devices=4", "batch.micro=1"]),
     ):
         bitnet("train", f"resume={parts}", f"budget.tokens={steps * STEP}", *settings)
