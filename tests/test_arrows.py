@@ -31,16 +31,17 @@ def room(rooms: str = "", packages: str | None = None, banned: str = "") -> Room
     return Room(frozenset(rooms.split()), outside, frozenset(banned.split()))
 
 
-BELOW_CONFIG = "quant data nn runs training inference evaluation export planning"
+BELOW_CONFIG = "native quant data nn runs training inference evaluation export planning"
 HYDRA = "hydra omegaconf"
 ROOMS = {
-    "quant": room("", "torch"),
+    "native": room("", ""),
+    "quant": room("native", "torch"),
     "data": room(
         "",
         "datasets fsspec httpx huggingface_hub numpy py3langid pyarrow rensa tokenizers torch "
         "zstandard",
     ),
-    "nn": room("quant", "torch"),
+    "nn": room("native quant", "torch"),
     "runs": room("", "matplotlib rich yaml"),
     "training": room("nn data runs", banned=f"{HYDRA} optuna"),
     "inference": room("nn quant", banned=f"{HYDRA} lightning"),
@@ -139,6 +140,8 @@ def test_the_package_keeps_to_the_arrows() -> None:
         ("nn/block.py", "from ..data import mix"),
         ("nn/block.py", "from .. import data"),
         ("nn/block.py", "def f():\n    from bitnet.training import x"),
+        ("native/build.py", "import torch"),
+        ("native/build.py", "from bitnet.quant import ternary"),
         ("quant/ternary.py", "import numpy"),
         ("quant/engines/int8.py", "from ...nn import block"),
         ("data/mix.py", "import lightning"),

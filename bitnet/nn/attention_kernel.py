@@ -12,6 +12,7 @@ import torch
 from torch import Tensor
 
 from bitnet.nn.begin import can_be_tiled
+from bitnet.nn.cpu_attention import serves
 from bitnet.nn.linear_spec import LinearSpec
 from bitnet.nn.shape import ModelShape
 
@@ -47,7 +48,8 @@ def attention_kernel(
         compiled: blocks are.
     """
     if compiled and device.type == "cpu":
-        return AttentionKernel("blocks of rows, compiled", True)
+        served = serves(dtype, shape.head_width)
+        return AttentionKernel("AVX-512 kernel" if served else "blocks of rows, compiled", True)
     if compiled and document_mask and can_be_tiled(shape, linear):
         return AttentionKernel("FlexAttention, tiles of one document", True)
     number = _sdpa_choice(shape, dtype, device, length, document_mask)

@@ -17,8 +17,8 @@ import torch
 from bitnet.quant.engines import cuda
 from bitnet.quant.engines.blended import BlendedEngine
 from bitnet.quant.engines.contract import Engine, EngineUnavailableError
-from bitnet.quant.engines.cpu.build import multiplies_bf16
-from bitnet.quant.engines.cpu.build import why_not as why_no_kernel
+from bitnet.quant.engines.cpu.kernels import multiplies_bf16
+from bitnet.quant.engines.cpu.kernels import why_not as why_no_kernel
 from bitnet.quant.engines.cuda.gradient import why_not_e4m3
 from bitnet.quant.engines.int8 import int8_engine, int8_grad8_engine, int8_grad_e4m3_engine
 from bitnet.quant.engines.reference import binary_reference_engine, reference_engine

@@ -6,7 +6,7 @@ from torch import Tensor
 from torch.library import opcheck
 
 from bitnet.quant.activation import gradient_codes
-from bitnet.quant.engines.cpu import build, products
+from bitnet.quant.engines.cpu import kernels, products
 from bitnet.quant.engines.product import input_gradient, scaled_product, weight_gradient
 
 SHAPES = [
@@ -27,8 +27,8 @@ Part = tuple[Tensor, Tensor, Tensor, Tensor]
 
 @pytest.fixture(params=WAYS)
 def way(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> str:
-    if request.param == "kernel" and build.why_not():
-        pytest.skip(f"no kernel here: {build.why_not()}")
+    if request.param == "kernel" and kernels.why_not():
+        pytest.skip(f"no kernel here: {kernels.why_not()}")
     if request.param == "public":
         monkeypatch.setattr(products, "why_not", lambda: "switched off")
     return str(request.param)

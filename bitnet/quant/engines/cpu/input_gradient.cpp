@@ -17,7 +17,6 @@ using namespace bf16;
 constexpr int kTilesDown = 6;  // tiles that share a packed panel
 constexpr int kRowsAtOnce = kTilesDown * kRows;
 constexpr int64_t kDepth = 2048;  // summed before the sums are put away: rows stay in the cache
-constexpr int64_t kTileSize = kRows * kCols;
 
 struct Part {
   const uint16_t* gradient;  // bf16 [height, out]

@@ -15,7 +15,7 @@ import torch
 from torch import Tensor
 
 from bitnet.quant.activation import gradient_codes
-from bitnet.quant.engines.cpu.build import load, multiplies_bf16, why_not
+from bitnet.quant.engines.cpu.kernels import load, multiplies_bf16, why_not
 
 _KERNEL_DTYPES = (torch.bfloat16, torch.float32)
 

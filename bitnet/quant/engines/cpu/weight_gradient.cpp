@@ -81,10 +81,10 @@ extern "C" void bitnet_weight_gradient(const uint16_t* gradient, const int8_t* c
   const int64_t panel_bytes = kPairs * 4 * kCols;
   if (static_cast<int64_t>(kept.size()) < panels * panel_bytes) kept.resize(panels * panel_bytes);
   uint8_t* const packed_codes = kept.data();
-  // Fewer tiles at once where a layer is too narrow to give every thread two blocks.
-  const int64_t fair = out / (2 * kRows * omp_get_max_threads());
-  const int64_t height = kRows * std::min<int64_t>(std::max<int64_t>(fair, 1), kTilesDown);
-  const int64_t blocks = (out + height - 1) / height;
+  // As many blocks for every thread, of as many tiles as can be: a narrow layer has few of them.
+  const int64_t tiles = (out + kRows - 1) / kRows, threads = omp_get_max_threads();
+  const int64_t turns = (tiles + threads * kTilesDown - 1) / (threads * kTilesDown);
+  const int64_t blocks = std::min(turns * threads, tiles);
 #pragma omp parallel
   {
     static thread_local std::vector<int32_t> rows(kTilesDown * kPairs * kRows);
@@ -95,7 +95,8 @@ extern "C" void bitnet_weight_gradient(const uint16_t* gradient, const int8_t* c
         pack_codes(problem, token, count, panel * kCols, packed_codes + panel * panel_bytes);
 #pragma omp for schedule(dynamic)
       for (int64_t block = 0; block < blocks; ++block) {
-        const int64_t first = block * height, end = std::min(first + height, out);
+        const int64_t first = block * tiles / blocks * kRows;
+        const int64_t end = std::min((block + 1) * tiles / blocks * kRows, out);
         for (int64_t row = first; row < end; row += kRows)
           pack_gradient(problem, token, count, row,
                         rows.data() + (row - first) / kRows * kPairs * kRows);

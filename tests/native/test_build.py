@@ -1,4 +1,4 @@
-"""Building the CPU kernel: kept, rebuilt when something changed, and never silently missing."""
+"""Building CPU kernels: kept, rebuilt when something changed, and never silently missing."""
 
 from collections.abc import Iterator
 from pathlib import Path
@@ -6,18 +6,18 @@ from pathlib import Path
 import pytest
 import torch
 
-from bitnet.quant.engines.cpu import build
+from bitnet.native import build
+from bitnet.native.build import Library
+from bitnet.quant.engines.cpu.kernels import PRODUCTS
 from bitnet.quant.engines.product import scaled_product
 
 
 @pytest.fixture(autouse=True)
 def _fresh(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
-    build.load.cache_clear()
-    build.why_not.cache_clear()
+    build.forget()
     yield
-    build.load.cache_clear()
-    build.why_not.cache_clear()
+    build.forget()
 
 
 @pytest.fixture
@@ -37,33 +37,32 @@ def compiler(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 
 def test_a_build_is_kept(compiler: Path) -> None:
-    first = build._built(str(compiler))
-    assert build._built(str(compiler)) == first and first.parent == build.cache_folder()
+    first = build.built(PRODUCTS, str(compiler))
+    assert build.built(PRODUCTS, str(compiler)) == first and first.parent == build.cache_folder()
     calls = (compiler.parent / "fake.calls").read_text().splitlines()
     assert sum("-shared" in call for call in calls) == 1
 
 
-def test_another_source_is_another_build(
-    compiler: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    first = build._built(str(compiler))
-    changed = tmp_path / "other.cpp"
-    changed.write_text("int x;")
-    monkeypatch.setattr(build, "SOURCES", [changed])
-    assert build._built(str(compiler)) != first
+@pytest.mark.parametrize("name", ["x.cpp", "x.h"])
+def test_another_source_is_another_build(compiler: Path, tmp_path: Path, name: str) -> None:
+    library = Library("other", tmp_path, "runs", "nothing")
+    (tmp_path / name).write_text("int x;")
+    first = build.built(library, str(compiler))
+    (tmp_path / name).write_text("int y;")
+    assert build.built(library, str(compiler)) != first
 
 
 def test_without_a_compiler_public_operations_serve(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("PATH", "")
     monkeypatch.delenv("CXX", raising=False)
-    assert "no C++ compiler" in str(build.why_not())
+    assert "no C++ compiler" in str(PRODUCTS.why_not())
     codes = torch.ones(2, 4, dtype=torch.int8)
     y = scaled_product(codes, torch.ones(2, 1), codes, torch.tensor(0.5), torch.float32)
     assert torch.equal(y, torch.full((2, 2), 2.0))
 
 
 def test_a_library_that_cannot_be_loaded_is_told(compiler: Path) -> None:
-    assert "products-" in str(build.why_not())
+    assert "products-" in str(PRODUCTS.why_not())
     codes = torch.ones(1, 1, dtype=torch.int8)
     y = scaled_product(codes, torch.ones(1, 1), codes, torch.tensor(2.0), torch.float32)
     assert y.item() == 2.0
@@ -76,7 +75,7 @@ def test_a_failing_compiler_is_told(tmp_path: Path, monkeypatch: pytest.MonkeyPa
     )
     path.chmod(0o755)
     monkeypatch.setenv("CXX", str(path))
-    assert build.why_not() == f"{path} failed: x.cpp: error: no"
+    assert PRODUCTS.why_not() == f"{path} failed: x.cpp: error: no"
 
 
 def test_a_home_that_cannot_be_written_is_no_obstacle(
@@ -85,4 +84,4 @@ def test_a_home_that_cannot_be_written_is_no_obstacle(
     (tmp_path / "file").write_text("")
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "file"))
     monkeypatch.setattr("tempfile.gettempdir", lambda: str(tmp_path / "elsewhere"))
-    assert build._built(str(compiler)).is_relative_to(tmp_path / "elsewhere")
+    assert build.built(PRODUCTS, str(compiler)).is_relative_to(tmp_path / "elsewhere")

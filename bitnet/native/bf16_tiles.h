@@ -1,7 +1,7 @@
-// Tiles of bf16 products with sums in fp32, as both gradients want them.
+// Tiles of bf16 products with sums in fp32, as gradients and attention want them.
 //
 // A tile is kRows x kCols sums; its operands come packed: pairs of neighbours along the sum, those of
-// kRows rows side by side, those of kCols columns side by side.
+// kCols columns side by side, and those of kRows rows side by side or each row in a line of its own.
 
 #pragma once
 
@@ -13,6 +13,7 @@ namespace bf16 {
 
 constexpr int kRows = 14;  // 28 registers of sums and 2 of columns, of 32
 constexpr int kCols = 32;  // two registers of sums
+constexpr int kTileSize = kRows * kCols;
 
 inline __mmask16 first_of_16(int64_t left) {
   return left >= 16 ? 0xffff : left <= 0 ? 0 : 0xffff >> (16 - left);
@@ -30,17 +31,23 @@ inline __m256i codes_to_bf16(const int8_t* codes, float scale, __mmask16 there) 
   return (__m256i)_mm512_cvtneps_pbh(x);
 }
 
-// The sums are locals of this function alone: an array that is handed on would live in memory.
+// `count` pairs of every row and column. A row's pairs are kPairStep words apart, and rows kRowStep;
+// kAdd: what `sums` holds is added to. The sums are locals of this function alone: an array that is
+// handed on would live in memory.
+template <int kRowStep = 1, int kPairStep = kRows, bool kAdd = false>
 inline void tile(const int32_t* rows, const uint8_t* panel, int64_t count, float* sums) {
   __m512 left[kRows], right[kRows];
 #pragma GCC unroll 14
-  for (int r = 0; r < kRows; ++r) left[r] = right[r] = _mm512_setzero_ps();
-  for (int64_t g = 0; g < count; ++g, rows += kRows, panel += 4 * kCols) {
+  for (int r = 0; r < kRows; ++r) {
+    left[r] = kAdd ? _mm512_load_ps(sums + r * kCols) : _mm512_setzero_ps();
+    right[r] = kAdd ? _mm512_load_ps(sums + r * kCols + 16) : _mm512_setzero_ps();
+  }
+  for (int64_t g = 0; g < count; ++g, rows += kPairStep, panel += 4 * kCols) {
     const __m512bh a = (__m512bh)_mm512_loadu_si512(panel);
     const __m512bh b = (__m512bh)_mm512_loadu_si512(panel + 64);
 #pragma GCC unroll 14
     for (int r = 0; r < kRows; ++r) {
-      const __m512bh x = (__m512bh)_mm512_set1_epi32(rows[r]);
+      const __m512bh x = (__m512bh)_mm512_set1_epi32(rows[r * kRowStep]);
       left[r] = _mm512_dpbf16_ps(left[r], a, x);
       right[r] = _mm512_dpbf16_ps(right[r], b, x);
     }
