@@ -52,6 +52,16 @@ class _Seen(NamedTuple):
         return same_storage and unwritten
 
 
+def _laid_over(old: Tensor, new: Tensor) -> Tensor:
+    """The new values in the old memory, if they fit there.
+
+    Codes that lay somewhere else after every step would be strewn among a process's activations, and
+    a heap in pieces takes more memory than what is in it.
+    """
+    like = (old.shape, old.dtype, old.device) == (new.shape, new.dtype, new.device)
+    return new if old.is_inference() or not like else old.copy_(new)
+
+
 class BitLinear(DenseLinear):
     """``int8(norm(x)) @ quantised(W).T + b`` with straight-through gradients.
 
@@ -150,7 +160,11 @@ class BitLinear(DenseLinear):
         # A training step may save these tensors even if an evaluation made them.
         with torch.inference_mode(False), torch.no_grad():
             weight = self.weight.detach()
-            self.codes, self.scale = (quantizer or WEIGHT_CODES[self.kind])(weight)
+            codes, scale = (quantizer or WEIGHT_CODES[self.kind])(weight)
+            # Only where a weight was trained: then no backward can be waiting for its old codes.
+            trained = self._seen is not None
+            self.codes = _laid_over(self.codes, codes) if trained else codes
+            self.scale = _laid_over(self.scale, scale) if trained else scale
             self._seen = _Seen(weight, weight._version, _OptimizerSteps.taken)
 
     def gather_as(self, what: str) -> None:

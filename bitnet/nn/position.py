@@ -42,12 +42,12 @@ def rotate(x_BTHK: Tensor, turn: Rotation) -> Tensor:
     """
     cos, sin = (part[:, None, :] for part in turn)
     width = 2 * cos.shape[-1]
-    first, second = x_BTHK[..., :width].float().chunk(2, dim=-1)
-    turned = torch.cat((first * cos - second * sin, second * cos + first * sin), dim=-1)
-    turned = turned.to(x_BTHK.dtype)
-    if width == x_BTHK.shape[-1]:
-        return turned
-    return torch.cat((turned, x_BTHK[..., width:]), dim=-1)
+    # Halves are cut before they are widened and joined after they are rounded: what a compiler
+    # joins, here and backward, it writes to memory.
+    first, second = (half.float() for half in x_BTHK[..., :width].chunk(2, dim=-1))
+    turned = (first * cos - second * sin, second * cos + first * sin)
+    halves = [half.to(x_BTHK.dtype) for half in turned]
+    return torch.cat((*halves, x_BTHK[..., width:]), dim=-1)
 
 
 def alibi_slopes(heads: int, largest: float) -> Tensor:

@@ -108,6 +108,36 @@ def test_quantised_once_a_step(monkeypatch: pytest.MonkeyPatch) -> None:
     assert len(calls) == 2 * 7
 
 
+def test_codes_of_a_trained_weight_stay_where_they_are() -> None:
+    layer = BitLinear(16, 8)
+    layer.refresh()
+    places = {layer.codes.data_ptr(), layer.scale.data_ptr()}
+    for _ in range(3):
+        _step(layer, torch.optim.SGD)
+        _assert_current(layer)
+        assert {layer.codes.data_ptr(), layer.scale.data_ptr()} == places
+
+
+def test_a_backward_that_came_too_late_is_refused() -> None:
+    """Its codes are gone, as a full-precision weight would be."""
+    layer = BitLinear(16, 8, engine="int8")
+    late = layer(torch.randn(2, 16)).sum()
+    _step(layer, torch.optim.SGD)
+    layer.refresh()
+    with pytest.raises(RuntimeError, match="modified by an inplace operation"):
+        late.backward()
+
+
+def test_an_evaluation_between_forward_and_backward_does_no_harm() -> None:
+    layer = BitLinear(16, 8, engine="int8")
+    waiting = layer(torch.randn(2, 16)).sum()
+    layer.eval()
+    layer(torch.randn(2, 16))
+    layer.train()
+    waiting.backward()
+    assert layer.weight.grad is not None and layer.weight.grad.abs().sum() > 0
+
+
 def test_copies_and_pickles_are_independent() -> None:
     model = Transformer(SHAPE, LinearSpec())
     tokens = torch.randint(0, 20, (1, 8))
