@@ -56,16 +56,16 @@ def measure(base: Task, names: Sequence[str], rounds: int, say: Say) -> dict[str
         twin = found[DENSE] = Measured(_started(dense, say))
         if "error" in twin.facts:
             return found | {name: Measured({"error": "no dense twin"}) for name in waiting}
-        size = together(twin.facts)
-        groups = [waiting[at : at + size] for at in range(0, len(waiting), size)] or [[]]
-        for group in groups:
-            found |= _measure_group(base, dense, twin, group, rounds, say)
+        while waiting or not twin.seconds:
+            found |= _measure_group(base, dense, twin, waiting, rounds, say)
+            if "error" in twin.facts:
+                return found | {name: Measured({"error": "no dense twin"}) for name in waiting}
     return found
 
 
-def together(dense: dict[str, Any]) -> int:
-    """How many contenders may be in memory at once beside the dense twin: at least one."""
-    return max(int(dense["free_bytes"] / (_TIMES_DENSE * max(dense["peak_bytes"], 1))), 1)
+def has_room(latest: dict[str, Any], dense: dict[str, Any]) -> bool:
+    """Whether one more contender fits into what the latest one left free."""
+    return bool(latest.get("free_bytes", 0) >= _TIMES_DENSE * dense["peak_bytes"])
 
 
 def _why_not(base: Task, name: str) -> str | None:
@@ -80,16 +80,19 @@ def _started(runner: Runner, say: Say) -> dict[str, Any]:
 
 
 def _measure_group(
-    base: Task, dense: Runner, twin: Measured, names: Sequence[str], rounds: int, say: Say
+    base: Task, dense: Runner, twin: Measured, waiting: list[str], rounds: int, say: Say
 ) -> dict[str, Measured]:
+    """Take from those who wait as many as memory holds beside the dense twin, at least one."""
     found: dict[str, Measured] = {}
     with ExitStack() as stack:
-        runners = {}
-        for name in names:
+        runners: dict[str, Runner] = {}
+        latest = twin.facts
+        while waiting and (not runners or has_room(latest, twin.facts)):
+            name = waiting.pop(0)
             runner = stack.enter_context(closing(Runner(replace(base, contender=name))))
             found[name] = Measured(_started(runner, say))
             if "error" not in found[name].facts:
-                runners[name] = runner
+                runners[name], latest = runner, found[name].facts
         _round(1, dense, twin, runners, found, timed=False)  # awake after the others' compiling
         for turn in range(rounds):
             _round(turn, dense, twin, runners, found)

@@ -18,6 +18,7 @@ SHAPES = [
     (20, 17, 5460),
     (9, 6912, 40),
     (300, 100, 257),
+    (15, 1100, 24000),  # more than is packed at once, in all three products
 ]
 DTYPES = [torch.float32, torch.bfloat16, torch.float16]
 WAYS = ["public", "kernel"]

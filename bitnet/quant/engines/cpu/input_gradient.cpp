@@ -8,6 +8,7 @@
 #include <vector>
 
 #include "bf16_tiles.h"
+#include "scratch.h"
 #include "words.h"
 
 namespace {
@@ -26,6 +27,12 @@ struct Part {
 };
 
 inline int64_t pair_count(int64_t out) { return (out + 1) / 2; }
+
+// Where the packed panels of a part begin: `panels` of each stand one part after the other.
+uint8_t* part_of(const std::vector<Part>& parts, uint8_t* packed, int64_t panels, int64_t number) {
+  for (int64_t p = 0; p < number; ++p) packed += panels * pair_count(parts[p].out) * 4 * kCols;
+  return packed;
+}
 
 void pack_codes(const Part& part, int64_t in, int64_t column, uint8_t* packed) {
   for (int64_t n = 0; n < part.out; n += 2, packed += 4 * kCols) {
@@ -49,13 +56,16 @@ inline void put_away(const float* sums, float scale, bool first, float* made) {
   }
 }
 
-void store(const float* made, int64_t rows, int64_t panels, int64_t in, uint16_t* dx) {
+// Rows of some panels, of which `left` columns are there, into rows of `in`.
+void store(const float* made, int64_t rows, int64_t panels, int64_t left, int64_t in,
+           uint16_t* dx) {
+  const int64_t columns = std::min(panels * kCols, left);
   for (int64_t r = 0; r < rows; ++r) {
     const float* from = made + r / kRows * panels * kTileSize + r % kRows * kCols;
-    for (int64_t column = 0; column < in; column += 16) {
+    for (int64_t column = 0; column < columns; column += 16) {
       const float* at = from + column / kCols * kTileSize + column % kCols;
       const __m256i y = (__m256i)_mm512_cvtneps_pbh(_mm512_loadu_ps(at));
-      _mm256_mask_storeu_epi16(dx + r * in + column, first_of_16(in - column), y);
+      _mm256_mask_storeu_epi16(dx + r * in + column, first_of_16(columns - column), y);
     }
   }
 }
@@ -94,35 +104,38 @@ extern "C" void bitnet_input_gradient(int count, const uint16_t* const* gradient
                                       const int8_t* const* codes, const float* const* scales,
                                       const int64_t* outs, int64_t height, int64_t in,
                                       uint16_t* dx) {
-  static thread_local std::vector<uint8_t> kept;  // fresh pages cost more than packing does
   const int64_t panels = (in + kCols - 1) / kCols;
   const int64_t blocks = (height + kRowsAtOnce - 1) / kRowsAtOnce;
   std::vector<Part> parts;
-  std::vector<int64_t> starts(1, 0);
+  int64_t pair_total = 0;
   for (int p = 0; p < count; ++p) {
     parts.push_back({gradients[p], codes[p], *scales[p], outs[p]});
-    starts.push_back(starts[p] + panels * pair_count(outs[p]) * 4 * kCols);
+    pair_total += pair_count(outs[p]);
   }
-  if (static_cast<int64_t>(kept.size()) < starts[count]) kept.resize(starts[count]);
-  uint8_t* const packed = kept.data();
+  const int64_t group = pieces_at_once(panels, pair_total * 4 * kCols);
+  uint8_t* const packed = scratch.get(group * pair_total * 4 * kCols);
 #pragma omp parallel
   {
     static thread_local Block block;
-    if (static_cast<int64_t>(block.made.size()) < kTilesDown * panels * kTileSize)
-      block.made.resize(kTilesDown * panels * kTileSize);
+    if (static_cast<int64_t>(block.made.size()) < kTilesDown * group * kTileSize)
+      block.made.resize(kTilesDown * group * kTileSize);
+    for (int64_t start = 0; start < panels; start += group) {
+      const int64_t here = std::min(group, panels - start);
 #pragma omp for schedule(dynamic, 4)
-    for (int64_t job = 0; job < count * panels; ++job) {
-      const int64_t p = job / panels, panel = job % panels;
-      const int64_t at = starts[p] + panel * pair_count(parts[p].out) * 4 * kCols;
-      pack_codes(parts[p], in, panel * kCols, packed + at);
-    }
+      for (int64_t job = 0; job < count * here; ++job) {
+        const Part& part = parts[job / here];
+        pack_codes(part, in, (start + job % here) * kCols,
+                   part_of(parts, packed, here, job / here) +
+                       job % here * pair_count(part.out) * 4 * kCols);
+      }
 #pragma omp for schedule(dynamic)
-    for (int64_t number = 0; number < blocks; ++number) {
-      const int64_t row = number * kRowsAtOnce;
-      const int64_t rows = std::min<int64_t>(kRowsAtOnce, height - row);
-      for (int p = 0; p < count; ++p)
-        multiply(parts[p], packed + starts[p], panels, row, rows, p == 0, block);
-      store(block.made.data(), rows, panels, in, dx + row * in);
+      for (int64_t number = 0; number < blocks; ++number) {
+        const int64_t row = number * kRowsAtOnce, column = start * kCols;
+        const int64_t rows = std::min<int64_t>(kRowsAtOnce, height - row);
+        for (int p = 0; p < count; ++p)
+          multiply(parts[p], part_of(parts, packed, here, p), here, row, rows, p == 0, block);
+        store(block.made.data(), rows, here, in - column, in, dx + row * in + column);
+      }
     }
   }
 }

@@ -12,6 +12,7 @@
 #include <vector>
 
 #include "rows.h"
+#include "scratch.h"
 #include "words.h"
 
 namespace {
@@ -191,44 +192,49 @@ void pack_block(const Rows& rows, float scale, int64_t first, int64_t count, Pac
 template <typename T>
 void products(const Rows* rows, const Weights* weights, int parts, int64_t height, int64_t out,
               T* y) {
-  // Kept from call to call, since fresh pages cost more than packing does.
-  static thread_local std::vector<uint8_t> kept;
-  std::vector<int64_t> starts(parts + 1, 0);
   const int64_t panels = (out + kCols - 1) / kCols;
-  for (int p = 0; p < parts; ++p)
-    starts[p + 1] = starts[p] + panels * kCols * 4 * groups(rows[p].width);
-  if (static_cast<int64_t>(kept.size()) < starts[parts]) kept.resize(starts[parts]);
-  uint8_t* const packed_weights = kept.data();
+  int64_t panel_bytes = 0;  // of a panel of every part
+  std::vector<int64_t> places;
+  for (int p = 0; p < parts; ++p) {
+    places.push_back(panel_bytes);
+    panel_bytes += kCols * 4 * groups(rows[p].width);
+  }
+  const int64_t group = pieces_at_once(panels, panel_bytes);
+  uint8_t* const packed_weights = scratch.get(group * panel_bytes);
   const int64_t blocks = (height + kRowsAtOnce - 1) / kRowsAtOnce;
 #pragma omp parallel
   {
     static thread_local std::vector<Packed> packed;
     if (static_cast<int>(packed.size()) < parts) packed.resize(parts);
+    for (int64_t start = 0; start < panels; start += group) {
+      const int64_t here = std::min(group, panels - start);
 #pragma omp for schedule(dynamic, 4)
-    for (int64_t job = 0; job < parts * panels; ++job) {
-      const int64_t p = job / panels, panel = job % panels;
-      uint8_t* to = packed_weights + starts[p] + panel * kCols * 4 * groups(rows[p].width);
-      if (weights[p].through) pack_through(weights[p], panel * kCols, to);
-      else pack_along(weights[p], panel * kCols, to);
-    }
+      for (int64_t job = 0; job < parts * here; ++job) {
+        const int64_t p = job / here, panel = job % here;
+        uint8_t* to = packed_weights + panel * panel_bytes + places[p];
+        if (weights[p].through) pack_through(weights[p], (start + panel) * kCols, to);
+        else pack_along(weights[p], (start + panel) * kCols, to);
+      }
 #pragma omp for schedule(dynamic)
-    for (int64_t block = 0; block < blocks; ++block) {
-      const int64_t first = block * kRowsAtOnce;
-      const int64_t count = std::min<int64_t>(kRowsAtOnce, height - first);
-      for (int p = 0; p < parts; ++p)
-        pack_block<T>(rows[p], weights[p].scale, first, count, packed[p]);
-      for (int64_t panel = 0; panel < panels; ++panel) {
-        for (int64_t r = 0; r < count; r += kRows) {
-          const int here = static_cast<int>(std::min<int64_t>(kRows, count - r));
-          alignas(64) float made[kRows * kCols];
-          for (int p = 0; p < parts; ++p) {
-            const int64_t length = groups(rows[p].width);
-            alignas(64) int32_t sums[kRows * kCols];
-            tile(packed[p].codes.data() + r * 4 * length,
-                 packed_weights + starts[p] + panel * kCols * 4 * length, length, sums);
-            scale(sums, packed[p].own + r, packed[p].factors + r, here, p == 0, made);
+      for (int64_t block = 0; block < blocks; ++block) {
+        const int64_t first = block * kRowsAtOnce;
+        const int64_t count = std::min<int64_t>(kRowsAtOnce, height - first);
+        for (int p = 0; p < parts; ++p)
+          pack_block<T>(rows[p], weights[p].scale, first, count, packed[p]);
+        for (int64_t panel = 0; panel < here; ++panel) {
+          const int64_t column = (start + panel) * kCols;
+          for (int64_t r = 0; r < count; r += kRows) {
+            const int in_tile = static_cast<int>(std::min<int64_t>(kRows, count - r));
+            alignas(64) float made[kRows * kCols];
+            for (int p = 0; p < parts; ++p) {
+              const int64_t length = groups(rows[p].width);
+              alignas(64) int32_t sums[kRows * kCols];
+              tile(packed[p].codes.data() + r * 4 * length,
+                   packed_weights + panel * panel_bytes + places[p], length, sums);
+              scale(sums, packed[p].own + r, packed[p].factors + r, in_tile, p == 0, made);
+            }
+            store(made, in_tile, out - column, y + (first + r) * out + column, out);
           }
-          store(made, here, out - panel * kCols, y + (first + r) * out + panel * kCols, out);
         }
       }
     }

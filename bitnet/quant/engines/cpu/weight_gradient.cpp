@@ -12,6 +12,7 @@
 #include <vector>
 
 #include "bf16_tiles.h"
+#include "scratch.h"
 
 namespace {
 
@@ -75,12 +76,12 @@ void put(const Problem& p, const float* sums, int64_t row, int64_t column, bool 
 extern "C" void bitnet_weight_gradient(const uint16_t* gradient, const int8_t* codes,
                                        const float* scales, int64_t tokens, int64_t out,
                                        int64_t in, float* dw) {
-  static thread_local std::vector<uint8_t> kept;  // fresh pages cost more than packing does
   const Problem problem{gradient, codes, scales, tokens, out, in};
   const int64_t panels = (in + kCols - 1) / kCols;
   const int64_t panel_bytes = kPairs * 4 * kCols;
-  if (static_cast<int64_t>(kept.size()) < panels * panel_bytes) kept.resize(panels * panel_bytes);
-  uint8_t* const packed_codes = kept.data();
+  const int64_t group = pieces_at_once(panels, panel_bytes);
+  uint8_t* const packed_codes = scratch.get(group * panel_bytes);
+  const int64_t groups = (panels + group - 1) / group, steps = (tokens + kTokens - 1) / kTokens;
   // As many blocks for every thread, of as many tiles as can be: a narrow layer has few of them.
   const int64_t tiles = (out + kRows - 1) / kRows, threads = omp_get_max_threads();
   const int64_t turns = (tiles + threads * kTilesDown - 1) / (threads * kTilesDown);
@@ -88,11 +89,13 @@ extern "C" void bitnet_weight_gradient(const uint16_t* gradient, const int8_t* c
 #pragma omp parallel
   {
     static thread_local std::vector<int32_t> rows(kTilesDown * kPairs * kRows);
-    for (int64_t token = 0; token < tokens; token += kTokens) {
-      const int64_t count = std::min(kTokens, tokens - token), steps = (count + 1) / 2;
+    for (int64_t job = 0; job < steps * groups; ++job) {
+      const int64_t token = job / groups * kTokens, count = std::min(kTokens, tokens - token);
+      const int64_t start = job % groups * group, here = std::min(group, panels - start);
 #pragma omp for schedule(dynamic, 2)
-      for (int64_t panel = 0; panel < panels; ++panel)
-        pack_codes(problem, token, count, panel * kCols, packed_codes + panel * panel_bytes);
+      for (int64_t panel = 0; panel < here; ++panel)
+        pack_codes(problem, token, count, (start + panel) * kCols,
+                   packed_codes + panel * panel_bytes);
 #pragma omp for schedule(dynamic)
       for (int64_t block = 0; block < blocks; ++block) {
         const int64_t first = block * tiles / blocks * kRows;
@@ -100,12 +103,12 @@ extern "C" void bitnet_weight_gradient(const uint16_t* gradient, const int8_t* c
         for (int64_t row = first; row < end; row += kRows)
           pack_gradient(problem, token, count, row,
                         rows.data() + (row - first) / kRows * kPairs * kRows);
-        for (int64_t panel = 0; panel < panels; ++panel) {
+        for (int64_t panel = 0; panel < here; ++panel) {
           for (int64_t row = first; row < end; row += kRows) {
             alignas(64) float sums[kRows * kCols];
             tile(rows.data() + (row - first) / kRows * kPairs * kRows,
-                 packed_codes + panel * panel_bytes, steps, sums);
-            put(problem, sums, row, panel * kCols, token == 0, dw);
+                 packed_codes + panel * panel_bytes, (count + 1) / 2, sums);
+            put(problem, sums, row, (start + panel) * kCols, token == 0, dw);
           }
         }
       }
