@@ -55,8 +55,8 @@ class _Seen(NamedTuple):
 def _laid_over(old: Tensor, new: Tensor) -> Tensor:
     """The new values in the old memory, if they fit there.
 
-    Codes that lay somewhere else after every step would be strewn among a process's activations, and
-    a heap in pieces takes more memory than what is in it.
+    Codes that lay somewhere else after every step would be strewn among a process's activations,
+    and a heap in pieces takes more memory than what is in it.
     """
     like = (old.shape, old.dtype, old.device) == (new.shape, new.dtype, new.device)
     return new if old.is_inference() or not like else old.copy_(new)
