@@ -2,6 +2,7 @@
 
 import os
 from collections.abc import Iterator
+from functools import cache
 
 import pytest
 
@@ -31,3 +32,16 @@ def fresh_compiler() -> Iterator[None]:
     torch._dynamo.reset()
     yield
     torch._dynamo.reset()
+
+
+@pytest.fixture(scope="session")
+def peaks_timed_once() -> Iterator[None]:
+    """Every run times the matrix products of this CPU; here, the first one does it for all.
+
+    That the timing itself is right is a matter of ``tests/training/test_peak.py``.
+    """
+    from bitnet.training import peak
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(peak, "_measure", cache(peak._measure))
+        yield

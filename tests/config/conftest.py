@@ -28,7 +28,7 @@ def every_source(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture(autouse=True, scope="package")
-def one_thread() -> Iterator[None]:
+def one_thread(peaks_timed_once: None) -> Iterator[None]:
     """Shrunken models are faster on one thread than on several that wait for each other."""
     before = torch.get_num_threads()
     torch.set_num_threads(1)
