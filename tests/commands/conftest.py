@@ -1,19 +1,23 @@
 """A small corpus on disk and the overrides of a run that takes seconds."""
 
-import contextlib
 import json
 import os
 import random
 import signal
-import subprocess
-import sys
 import time
 from pathlib import Path
 
 import pytest
 
+from tests.commands.forks import Forked, finish
+
 SOURCES = ("web", "code", "books")
 WORDS = "the of model and token weight learns ternary a source mix int scale to from loss".split()
+
+
+@pytest.fixture(autouse=True, scope="package")
+def quick_starts(peaks_timed_once: None) -> None:
+    """Runs in this process need not time this CPU again."""
 
 
 def write_corpus(root: Path, documents: int = 60) -> Path:
@@ -36,38 +40,28 @@ def corpus(tmp_path: Path) -> Path:
     return write_corpus(tmp_path / "corpus")
 
 
-def command(*arguments: object) -> list[str]:
-    """``bitnet`` with these arguments, as a process of its own."""
-    return [sys.executable, "-m", "bitnet.cli", *map(str, arguments)]
-
-
 def bitnet(*arguments: object) -> str:
-    """Run it to its end, which has to be good; what it printed."""
-    done = subprocess.run(command(*arguments), capture_output=True, text=True, timeout=400)
+    """Run ``bitnet`` in a process of its own to its end, which has to be good; what it printed."""
+    done = finish(*arguments)
     assert done.returncode == 0, done.stderr[-4000:]
     return done.stdout
 
 
 def stop_at(step: int, run: Path, kind: signal.Signals, *arguments: object) -> int:
     """Start a run and send a signal to all its ranks once its metrics reach ``step``; its exit."""
-    process = subprocess.Popen(
-        command(*arguments),
-        stdout=subprocess.DEVNULL,
-        stderr=subprocess.DEVNULL,
-        start_new_session=True,
-    )
+    with open(os.devnull, "wb") as nowhere:
+        process = Forked(*arguments, stdout=nowhere, stderr=nowhere)
     metrics = run / "metrics.csv"
     deadline = time.monotonic() + 200
-    while not metrics.exists() or metrics.read_bytes().count(b"\n") <= step:
-        assert process.poll() is None, "ended too early"
-        assert time.monotonic() < deadline, "too slow"
-        time.sleep(0.002)
-    os.killpg(process.pid, kind)
     try:
+        while not metrics.exists() or metrics.read_bytes().count(b"\n") <= step:
+            assert process.poll() is None, "ended too early"
+            assert time.monotonic() < deadline, "too slow"
+            time.sleep(0.002)
+        os.killpg(process.pid, kind)
         return process.wait(100)
     finally:
-        with contextlib.suppress(ProcessLookupError):
-            os.killpg(process.pid, signal.SIGKILL)
+        process.kill()
 
 
 @pytest.fixture

@@ -2,13 +2,13 @@
 
 import json
 import subprocess
-import sys
 from pathlib import Path
 
 import pytest
 
 from bitnet.runs import RunDirectory
 from tests.commands.conftest import tiny_overrides
+from tests.commands.forks import finish
 
 STEP = 4 * 64
 BROKEN = 26  # a line that training only comes to after some steps
@@ -21,8 +21,7 @@ def run_train(corpus: Path, run: Path, **values: object) -> subprocess.Completed
     }
     settings["stream.shuffle_megabytes"] = 0.002
     overrides = tiny_overrides(corpus, **{**settings, "batch.micro": 1, **values})
-    command = [sys.executable, "-m", "bitnet.cli", "train", *overrides, f"run_dir={run}"]
-    return subprocess.run(command, capture_output=True, text=True, timeout=300)
+    return finish("train", *overrides, f"run_dir={run}", timeout=300)
 
 
 def break_late(corpus: Path) -> None:
@@ -57,12 +56,7 @@ def test_the_run_stops_saves_and_goes_on_once_the_data_is_mended(
     short = size - len("".join(lines).encode())
     lines[BROKEN] = json.dumps({"text": "x" * (short - len('{"text": ""}') - 1)}) + "\n"
     (corpus / "web.jsonl").write_text("".join(lines), "utf-8")
-    again = subprocess.run(
-        [sys.executable, "-m", "bitnet.cli", "train", f"resume={run}"],
-        capture_output=True,
-        text=True,
-        timeout=300,
-    )
+    again = finish("train", f"resume={run}", timeout=300)
     assert again.returncode == 0, again.stderr[-3000:]
     assert RunDirectory(run).record()["state"] == "finished"
 

@@ -1,9 +1,6 @@
 """A run killed at any moment and resumed ends with the bits of one left alone."""
 
 import os
-import signal
-import subprocess
-import sys
 import time
 from pathlib import Path
 
@@ -11,37 +8,25 @@ import pytest
 import torch
 
 from bitnet.runs import CLOCK_COLUMNS, RunDirectory
-from tests.commands.conftest import tiny_overrides
+from tests.commands.conftest import bitnet, tiny_overrides
+from tests.commands.forks import Forked
 
 STEPS = 24
 
 
-def command(*arguments: str) -> list[str]:
-    return [sys.executable, "-m", "bitnet.cli", "train", *arguments]
-
-
-def finish(*arguments: str) -> None:
-    done = subprocess.run(command(*arguments), capture_output=True, text=True, timeout=300)
-    assert done.returncode == 0, done.stderr[-3000:]
-
-
 def kill_at(step: int, run: Path, *arguments: str) -> None:
     """Start a process and kill it, workers and all, once its metrics reach ``step``."""
-    process = subprocess.Popen(
-        command(*arguments),
-        stdout=subprocess.DEVNULL,
-        stderr=subprocess.PIPE,
-        start_new_session=True,
-    )
+    errors = run.with_suffix(".errors")
+    with open(os.devnull, "wb") as nowhere, errors.open("wb") as told:
+        process = Forked("train", *arguments, stdout=nowhere, stderr=told)
     deadline = time.monotonic() + 240
     while last_step(run) < step:
         if process.poll() is not None:
-            assert process.stderr is not None
-            raise AssertionError(f"ended before step {step}: {process.stderr.read()[-3000:]!r}")
+            raise AssertionError(f"ended before step {step}: {errors.read_text()[-3000:]!r}")
         assert time.monotonic() < deadline, "too slow"
         time.sleep(0.002)
-    os.killpg(process.pid, signal.SIGKILL)
-    process.wait()
+    process.kill()
+    process.wait(100)
 
 
 def last_step(run: Path) -> int:
@@ -76,11 +61,11 @@ def test_killed_and_resumed_is_bit_identical(
 ) -> None:
     overrides = tiny_overrides(corpus, **{"stream.workers": workers})
     alone, killed = tmp_path / "alone", tmp_path / "killed"
-    finish(*overrides, f"run_dir={alone}")
+    bitnet("train", *overrides, f"run_dir={alone}")
     kill_at(kills[0], killed, *overrides, f"run_dir={killed}")
     for step in kills[1:]:
         kill_at(step, killed, f"resume={killed}")
-    finish(f"resume={killed}")
+    bitnet("train", f"resume={killed}")
     assert metrics_of(killed) == metrics_of(alone)
     expected = weights_of(alone)
     for name, weight in weights_of(killed).items():
