@@ -1,20 +1,16 @@
 """Two processes train what one would: the same samples, the same budget, one run directory."""
 
-import subprocess
-import sys
 from pathlib import Path
 
 import pytest
 
 from bitnet.runs import RunDirectory
-from tests.commands.conftest import tiny_overrides
+from tests.commands.conftest import bitnet, tiny_overrides
 
 
 def finish(corpus: Path, run: Path, **values: object) -> RunDirectory:
     overrides = tiny_overrides(corpus, **{"callbacks.samples.every_tokens": 0, **values})
-    command = [sys.executable, "-m", "bitnet.cli", "train", *overrides, f"run_dir={run}"]
-    done = subprocess.run(command, capture_output=True, text=True, timeout=300)
-    assert done.returncode == 0, done.stderr[-3000:]
+    bitnet("train", *overrides, f"run_dir={run}")
     return RunDirectory(run)
 
 
