@@ -12,10 +12,12 @@ os.environ["HF_HUB_OFFLINE"] = "1"
 os.environ["MPLBACKEND"] = "Agg"
 
 
-# Two workers of pytest-xdist on two cores: a thread each, their subprocesses included.
+# Two workers of pytest-xdist on two cores: a thread each, their subprocesses included. The same
+# for torch's compiler, which otherwise starts further processes that import torch first.
 SHARED = "PYTEST_XDIST_WORKER" in os.environ
 if SHARED:
     os.environ.setdefault("OMP_NUM_THREADS", "1")
+    os.environ.setdefault("TORCHINDUCTOR_COMPILE_THREADS", "1")
 
 
 def pytest_configure() -> None:
