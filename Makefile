@@ -22,7 +22,7 @@ train: $(STAMP) ## Train the default small model on pocket data (ARGS="model=...
 	$(BIN)/bitnet train $(ARGS)
 
 test: $(STAMP) ## Run the test suite (ARGS="-k resume" to choose)
-	$(BIN)/python -m pytest -n 2 $(ARGS)
+	$(BIN)/python -m pytest -n 2 --dist worksteal $(ARGS)
 
 lint: $(STAMP) ## Check style, formatting and types
 	$(BIN)/ruff check .

@@ -88,8 +88,8 @@ def _arithmetic(
 
 
 def _say_attention(config: TrainConfig, device: torch.device) -> None:
-    """On a GPU, name the kernel; plain products there are worth a warning."""
-    if device.type != "cuda":
+    """Name the kernel of a GPU or of compiled blocks; plain products are worth a warning."""
+    if device.type != "cuda" and config.compile != "always":
         return
     kernel = attention_kernel(
         config.model,

@@ -9,7 +9,7 @@ from torch import Tensor, nn
 from torch.nn.functional import scaled_dot_product_attention
 
 from bitnet.nn.blocked_attention import blocked_attention
-from bitnet.nn.cpu_attention import cpu_attention, serves
+from bitnet.nn.cpu_attention import cpu_attention
 from bitnet.nn.documents import apart
 from bitnet.nn.factory import LinearFactory, project
 from bitnet.nn.norm import make_norm
@@ -79,7 +79,7 @@ class Attention(nn.Module):
         if reading.tiles is not None:
             return self._tiled(q_BHTK, k_BHSK, v_BHSK, reading)
         if torch.compiler.is_compiling() and q_BHTK.device.type == "cpu" and length == seen:
-            served = serves(q_BHTK.dtype, self.head_width)
+            served = reading.cpu_kernel and self.head_width % 2 == 0
             attend = cpu_attention if served else blocked_attention
             return attend(q_BHTK, k_BHSK, v_BHSK, self.scale, self.slopes, documents_BS)
         mask = self._mask(length, seen, q_BHTK, documents_BS)

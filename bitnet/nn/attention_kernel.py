@@ -48,7 +48,7 @@ def attention_kernel(
         compiled: blocks are.
     """
     if compiled and device.type == "cpu":
-        served = serves(dtype, shape.head_width)
+        served = serves(dtype) and shape.head_width % 2 == 0
         return AttentionKernel("AVX-512 kernel" if served else "blocks of rows, compiled", True)
     if compiled and document_mask and can_be_tiled(shape, linear):
         return AttentionKernel("FlexAttention, tiles of one document", True)

@@ -46,8 +46,10 @@ def rotate(x_BTHK: Tensor, turn: Rotation) -> Tensor:
     # joins, here and backward, it writes to memory.
     first, second = (half.float() for half in x_BTHK[..., :width].chunk(2, dim=-1))
     turned = (first * cos - second * sin, second * cos + first * sin)
-    halves = [half.to(x_BTHK.dtype) for half in turned]
-    return torch.cat((*halves, x_BTHK[..., width:]), dim=-1)
+    parts = [half.to(x_BTHK.dtype) for half in turned]
+    if width < x_BTHK.shape[-1]:
+        parts.append(x_BTHK[..., width:])
+    return torch.cat(parts, dim=-1)
 
 
 def alibi_slopes(heads: int, largest: float) -> Tensor:

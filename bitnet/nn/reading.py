@@ -23,6 +23,7 @@ class Reading(NamedTuple):
         documents_BS: the document of each token so far, those in the cache included; ``None``: all
             are of one.
         tiles: the same for FlexAttention, a ``BlockMask``; ``None``: attention is not made by it.
+        cpu_kernel: a compiled pass attends by :mod:`bitnet.nn.cpu_attention`.
     """
 
     turn: Rotation | None = None
@@ -30,6 +31,7 @@ class Reading(NamedTuple):
     cache: KVCache | None = None
     documents_BS: Tensor | None = None
     tiles: Any = None
+    cpu_kernel: bool = False
 
 
 def inside(reading: Reading) -> Reading:

@@ -16,6 +16,7 @@ from bitnet.nn.begin import begin, can_be_tiled, with_documents
 from bitnet.nn.bit_linear import BitLinear
 from bitnet.nn.block import Block
 from bitnet.nn.cache import KVCache
+from bitnet.nn.cpu_attention import serves
 from bitnet.nn.factory import LinearFactory
 from bitnet.nn.head import Head
 from bitnet.nn.init import initialise
@@ -175,6 +176,8 @@ class Transformer(Surveyed):
 
     def _reading(self, tokens_BT: Tensor, cache: KVCache | None) -> Reading:
         reading, end = begin(self.shape, self.linear, tokens_BT, cache), self.passes.end_token
+        if self._compiled and tokens_BT.device.type == "cpu":
+            reading = reading._replace(cpu_kernel=serves(self.compute_dtype))
         if end is None:
             return reading
         tiled = self._compiled and tokens_BT.is_cuda and can_be_tiled(self.shape, self.linear)

@@ -6,7 +6,9 @@ import pytest
 import torch
 from torch import Tensor
 from torch.library import opcheck
+from torch.profiler import ProfilerActivity, profile
 
+from bitnet.nn import LinearSpec, ModelShape, Transformer
 from bitnet.nn.blocked_attention import blocked_attention
 from bitnet.nn.cpu_attention import cpu_attention, kernel
 from bitnet.nn.cpu_attention.operation import attention, attention_gradient
@@ -140,3 +142,28 @@ def test_as_operations_of_torch(case: Case) -> None:
     opcheck(attention, arguments)
     y, log_totals = attention(*arguments)
     opcheck(attention_gradient, (q, k, v, y, log_totals, dy, 0.125, *case.marks()))
+
+
+@pytest.mark.parametrize("dtype", [torch.bfloat16, torch.float32], ids=str)
+@pytest.mark.usefixtures("fresh_compiler")
+def test_compiled_passes_in_bf16_attend_by_it(dtype: torch.dtype) -> None:
+    torch.manual_seed(0)
+    shape = ModelShape(dim=64, layers=2, heads=4, kv_heads=2, ffn_dim=96, vocab_size=50)
+    model = Transformer(shape, LinearSpec("dense"), dtype)
+    tokens = torch.randint(50, (2, 131))
+    losses, gradients = [], []
+    for compiled in (False, True):
+        if compiled:
+            model.compile_blocks()
+        model.zero_grad()
+        with profile(activities=[ProfilerActivity.CPU]) as seen:
+            loss, _ = model.loss(tokens[:, :-1], tokens[:, 1:])
+            loss.backward()
+        losses.append(loss.item())
+        gradients.append(torch.cat([p.grad.flatten() for p in model.parameters()]))
+    names = {event.key for event in seen.key_averages()}
+    used = {"bitnet::attention", "bitnet::attention_gradient"} & names
+    assert len(used) == (2 if dtype == torch.bfloat16 else 0)
+    near = 0.03 if dtype == torch.bfloat16 else 1e-4
+    assert losses[1] == pytest.approx(losses[0], abs=near / 10)
+    assert (gradients[1] - gradients[0]).norm() < near * gradients[0].norm()

@@ -40,17 +40,9 @@ def why_not() -> str | None:
     return _LIBRARY.why_not()
 
 
-def _built() -> bool:
-    return why_not() is None
-
-
-# Not to be traced by a compiler, and the same for as long as a process lives.
-_built = torch.compiler.assume_constant_result(_built)
-
-
-def serves(dtype: torch.dtype, width: int) -> bool:
-    """Whether there are kernels here for heads of this dtype and width."""
-    return dtype == torch.bfloat16 and width % 2 == 0 and _built()
+def serves(dtype: torch.dtype) -> bool:
+    """Whether there are kernels here for heads of this dtype, of any even width."""
+    return dtype == torch.bfloat16 and why_not() is None
 
 
 def forward(
