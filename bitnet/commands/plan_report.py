@@ -18,7 +18,7 @@ _KINDS = {
     "optimizer": "optimizer state",
     "gradients": "gradients, fp32",
     "buckets": "gradient buckets (DDP)",
-    "codes": "quantised codes, int8",
+    "codes": "quantised codes",
     "activations": "activations",
     "weight_copies": "weights in compute dtype",
     "logits": "logits",

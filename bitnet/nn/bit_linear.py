@@ -1,4 +1,4 @@
-"""The quantised linear layer: an fp32 master weight and its int8 codes, made once a step.
+"""The quantised linear layer: an fp32 master weight and its ternary codes, made once a step.
 
 Quantising a weight reads it twice; a model does it once per change of the weight, not once per
 micro-batch. The codes are kept in buffers that no checkpoint holds. They are made anew when the
@@ -23,7 +23,15 @@ from torch.optim.optimizer import register_optimizer_step_post_hook
 
 from bitnet.nn.linear import DenseLinear
 from bitnet.nn.reading import Reading
-from bitnet.quant import WEIGHT_CODES, BlendedEngine, Engine, Quantizer, select_engine
+from bitnet.quant import (
+    WEIGHT_CODES,
+    BlendedEngine,
+    Engine,
+    Quantizer,
+    held_codes,
+    packed_width,
+    select_engine,
+)
 
 
 class _OptimizerSteps:
@@ -67,7 +75,8 @@ class BitLinear(DenseLinear):
 
     Attributes:
         weight: latent fp32 weight ``[out, in]``.
-        codes: int8 codes of it, as of the last :meth:`refresh`.
+        codes: of the weight as of the last :meth:`refresh`, as :func:`held_codes` holds them: in
+            packed rows of 2 bits a code on a CPU, int8 elsewhere.
         scale: fp32 scalar, ``weight ~ codes * scale``.
         kind: of the weight's quantiser.
 
@@ -93,7 +102,7 @@ class BitLinear(DenseLinear):
         engine: str = "auto",
     ) -> None:
         super().__init__(in_features, out_features, norm, bias)
-        codes = torch.zeros(out_features, in_features, dtype=torch.int8)
+        codes = torch.zeros(out_features, packed_width(in_features), dtype=torch.uint8)
         self.register_buffer("codes", codes, persistent=False)
         self.register_buffer("scale", torch.zeros(()), persistent=False)
         self.kind = kind
@@ -138,7 +147,7 @@ class BitLinear(DenseLinear):
             self._share.fill_(share)  # in place: a compiled pass stays valid
 
     def current(self) -> tuple[Tensor, Tensor]:
-        """Codes and scale of the weight as it is now."""
+        """Codes, held or plain (see :class:`Engine`), and scale of the weight as it is now."""
         if self.gathered == "weight":
             return WEIGHT_CODES[self.kind](self.weight.detach())
         if torch.compiler.is_compiling():
@@ -160,7 +169,8 @@ class BitLinear(DenseLinear):
         # A training step may save these tensors even if an evaluation made them.
         with torch.inference_mode(False), torch.no_grad():
             weight = self.weight.detach()
-            codes, scale = (quantizer or WEIGHT_CODES[self.kind])(weight)
+            plain, scale = (quantizer or WEIGHT_CODES[self.kind])(weight)
+            codes = held_codes(plain)
             # Only where a weight was trained: then no backward can be waiting for its old codes.
             trained = self._seen is not None
             self.codes = _laid_over(self.codes, codes) if trained else codes

@@ -100,11 +100,12 @@ def test_compiling_keeps_less() -> None:
         assert compiled < 0.7 * eager
 
 
-def test_codes_are_a_byte_a_ternary_weight() -> None:
+def test_codes_are_two_bits_a_ternary_weight_on_a_cpu_and_a_byte_on_a_gpu() -> None:
     net = Transformer(LLAMA, LINEARS["bitnet"])
     weights = net.parameter_counts()["ternary"]
-    kept = trace(LLAMA, LINEARS["bitnet"], place(torch.float32))
-    assert weights <= kept.codes < weights + 1000  # and a scale a layer
+    for device, bits in (("cpu", 2), ("cuda", 8)):
+        kept = trace(LLAMA, LINEARS["bitnet"], place(torch.float32, device=device))
+        assert weights * bits / 8 <= kept.codes < weights * bits / 8 + 1000  # and a scale a layer
     assert trace(LLAMA, LINEARS["dense"], place(torch.float32)).codes == 0
 
 

@@ -4,6 +4,7 @@ from bitnet.quant.engines.blended import BlendedEngine
 from bitnet.quant.engines.contract import Engine, EngineUnavailableError
 from bitnet.quant.engines.cuda import register
 from bitnet.quant.engines.int8 import int8_engine, int8_grad8_engine, int8_grad_e4m3_engine
+from bitnet.quant.engines.packed_rows import held_codes, pack_rows, packed_width, unpack_rows
 from bitnet.quant.engines.reference import binary_reference_engine, reference_engine
 from bitnet.quant.engines.select import (
     ENGINE_NAMES,
@@ -20,11 +21,15 @@ __all__ = [
     "binary_reference_engine",
     "check_engine_name",
     "describe_engines",
+    "held_codes",
     "int8_engine",
     "int8_grad8_engine",
     "int8_grad_e4m3_engine",
+    "pack_rows",
+    "packed_width",
     "reference_engine",
     "select_engine",
+    "unpack_rows",
 ]
 
 register()

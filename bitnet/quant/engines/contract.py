@@ -22,7 +22,8 @@ class Engine(Protocol):
     Args:
         x: activations ``[..., in]`` in the compute dtype; quantised per token.
         weights: latent weights ``[out_i, in]``; they receive the gradients.
-        codes: their int8 ternary codes, as made by ``ternary_codes``.
+        codes: their ternary codes, int8 as ``ternary_codes`` makes them or as ``held_codes`` holds
+            them.
         scales: their fp32 scalar scales.
 
     Returns:

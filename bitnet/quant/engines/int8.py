@@ -15,7 +15,7 @@ that needs the precision). What is kept for backward is the int8 input, half of 
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from typing import Any
+from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor
@@ -40,33 +40,39 @@ InputGradient = Callable[[Sequence[Tensor], Sequence[Tensor], Sequence[Tensor]],
 """Gradients ``[M, N_i]`` of the outputs, codes and scales to the gradient of the input."""
 
 
+class _Way(NamedTuple):
+    """How the input's gradient is made."""
+
+    elsewhere: InputGradient
+    rounded_on_cpu: bool | None
+    """Argument of the operation that a CPU has for it; ``None``: a CPU does as others do."""
+
+
 def int8_engine(
     x: Tensor, weights: Sequence[Tensor], codes: Sequence[Tensor], scales: Sequence[Tensor]
 ) -> tuple[Tensor, ...]:
     """Exact integer products of one quantised input; see :class:`Engine`."""
-    return _products(x, weights, codes, scales, exact_input_gradient)
+    return _products(x, weights, codes, scales, _Way(exact_input_gradient, False))
 
 
 def int8_grad8_engine(
     x: Tensor, weights: Sequence[Tensor], codes: Sequence[Tensor], scales: Sequence[Tensor]
 ) -> tuple[Tensor, ...]:
     """The same forward; the input's gradient is made of int8 codes of the outputs' gradients."""
-    return _products(x, weights, codes, scales, int8_input_gradient)
+    return _products(x, weights, codes, scales, _Way(int8_input_gradient, True))
 
 
 def int8_grad_e4m3_engine(
     x: Tensor, weights: Sequence[Tensor], codes: Sequence[Tensor], scales: Sequence[Tensor]
 ) -> tuple[Tensor, ...]:
     """The same forward; the outputs' gradients are rounded to e4m3, on GPUs that multiply it."""
-    return _products(x, weights, codes, scales, e4m3_input_gradient)
+    return _products(x, weights, codes, scales, _Way(e4m3_input_gradient, None))
 
 
 def exact_input_gradient(
     grads: Sequence[Tensor], codes: Sequence[Tensor], scales: Sequence[Tensor]
 ) -> Tensor:
     """Sum over the weights of ``(g @ codes) * scale``, in the dtype of the gradients."""
-    if grads[0].is_cpu:
-        return _on_cpu(grads, codes, scales, rounded=False)
     dtype = grads[0].dtype
     parts = [(g @ c.to(dtype)).float() * s for g, c, s in zip(grads, codes, scales, strict=True)]
     total = parts[0]
@@ -79,8 +85,6 @@ def int8_input_gradient(
     grads: Sequence[Tensor], codes: Sequence[Tensor], scales: Sequence[Tensor]
 ) -> Tensor:
     """The same sum with every row of a gradient rounded to 255 steps of its own size."""
-    if grads[0].is_cpu:
-        return _on_cpu(grads, codes, scales, rounded=True)
     rounded = [codes_of(g, SMALLEST_GRADIENT) or gradient_codes(g) for g in grads]
     g_codes, g_scales = [pair[0] for pair in rounded], [pair[1] for pair in rounded]
     dx: Tensor = scaled_product_through(
@@ -89,39 +93,33 @@ def int8_input_gradient(
     return dx
 
 
-def _on_cpu(
-    grads: Sequence[Tensor], codes: Sequence[Tensor], scales: Sequence[Tensor], rounded: bool
-) -> Tensor:
-    dx: Tensor = input_gradient(list(grads), list(codes), list(scales), rounded)
-    return dx
-
-
 def _products(
     x: Tensor,
     weights: Sequence[Tensor],
     codes: Sequence[Tensor],
     scales: Sequence[Tensor],
-    input_gradient: InputGradient,
+    way: _Way,
 ) -> tuple[Tensor, ...]:
     if not x.numel():
         raise ValueError(f"an input of shape {list(x.shape)} holds no tokens")
     x_rows = x.reshape(-1, x.shape[-1])
-    outputs = _Products.apply(input_gradient, x_rows, *weights, *codes, *scales)  # type: ignore[no-untyped-call]
+    on_cpu = x.device.type == "cpu"
+    outputs = _Products.apply(way, on_cpu, x_rows, *weights, *codes, *scales)  # type: ignore[no-untyped-call]
     return tuple(y.view(*x.shape[:-1], y.shape[-1]) for y in outputs)
 
 
 class _Products(Function):
-    """Arguments: how the input's gradient is made, x ``[rows, in]``, n weights, codes, scales."""
+    """Arguments: the way, whether this is a CPU, x ``[rows, in]``, n weights, codes, scales."""
 
     @staticmethod
     def forward(
-        ctx: Any, input_gradient: InputGradient, x: Tensor, *operands: Tensor
+        ctx: Any, way: _Way, on_cpu: bool, x: Tensor, *operands: Tensor
     ) -> tuple[Tensor, ...]:
         count = len(operands) // 3
         codes, scales = operands[count : 2 * count], operands[2 * count :]
         x_codes, x_scale = codes_of(x, SMALLEST_PEAK) or int8_codes(x)
         ctx.save_for_backward(x_codes, x_scale, *codes, *scales)
-        ctx.input_gradient = input_gradient
+        ctx.way, ctx.on_cpu = way, on_cpu
         ctx.weight_dtypes = tuple(weight.dtype for weight in operands[:count])
         return tuple(
             scaled_product(x_codes, x_scale, c, s, x.dtype)
@@ -133,17 +131,20 @@ class _Products(Function):
         count = len(grads)
         x_codes, x_scale, *operands = ctx.saved_tensors  # recomputation gives them once
         codes, scales = operands[:count], operands[count:]
-        needs = ctx.needs_input_grad[1:]
-        dx = ctx.input_gradient(grads, codes, scales) if needs[0] else None
+        needs = ctx.needs_input_grad[2:]
+        rounded = ctx.way.rounded_on_cpu
+        dx = None
+        if needs[0] and ctx.on_cpu and rounded is not None:
+            dx = input_gradient(list(grads), codes, scales, x_codes.shape[1], rounded)
+        elif needs[0]:
+            dx = ctx.way.elsewhere(grads, codes, scales)
+        of_weight = weight_gradient if ctx.on_cpu else _weight_gradient
         dws = [
-            _weight_gradient(g, x_codes, x_scale, dtype) if need else None
+            of_weight(g, x_codes, x_scale, dtype) if need else None
             for g, dtype, need in zip(grads, ctx.weight_dtypes, needs[1:], strict=False)
         ]
-        return (None, dx, *dws, *(None for _ in range(2 * count)))
+        return (None, None, dx, *dws, *(None for _ in range(2 * count)))
 
 
 def _weight_gradient(g: Tensor, x_codes: Tensor, x_scale: Tensor, dtype: torch.dtype) -> Tensor:
-    if g.is_cpu:
-        dw: Tensor = weight_gradient(g, x_codes, x_scale, dtype)
-        return dw
     return (g.t() @ (x_codes.float() * x_scale).to(g.dtype)).to(dtype)

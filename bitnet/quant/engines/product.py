@@ -25,7 +25,7 @@ def scaled_product(
     Args:
         x_codes: int8 ``[M, K]``.
         x_scale: fp32 ``[M, 1]``.
-        w_codes: ternary int8 ``[N, K]``.
+        w_codes: ternary int8 ``[N, K]``; on a CPU also its :func:`packed_rows`.
         w_scale: fp32 scalar.
         dtype: of the result ``[M, N]``.
     """
@@ -41,7 +41,11 @@ def _(
 
 @custom_op("bitnet::input_gradient", mutates_args=(), device_types="cpu")
 def input_gradient(
-    grads: Sequence[Tensor], w_codes: Sequence[Tensor], w_scales: Sequence[Tensor], rounded: bool
+    grads: Sequence[Tensor],
+    w_codes: Sequence[Tensor],
+    w_scales: Sequence[Tensor],
+    width: int,
+    rounded: bool,
 ) -> Tensor:
     """Sum over the weights of ``(g @ w_codes) * w_scale``, in the dtype of g; on CPU alone.
 
@@ -49,18 +53,23 @@ def input_gradient(
 
     Args:
         grads: gradients of the outputs, ``[M, N_i]``.
-        w_codes: ternary int8 ``[N_i, K]``.
+        w_codes: ternary int8 ``[N_i, K]``, or their :func:`packed_rows`.
         w_scales: fp32 scalars.
+        width: K, which packed rows do not tell.
         rounded: round every row of a gradient to int8 first, as ``gradient_codes`` does.
     """
-    return on_cpu.input_gradient(grads, w_codes, w_scales, rounded)
+    return on_cpu.input_gradient(grads, w_codes, w_scales, width, rounded)
 
 
 @input_gradient.register_fake
 def _(
-    grads: Sequence[Tensor], w_codes: Sequence[Tensor], w_scales: Sequence[Tensor], rounded: bool
+    grads: Sequence[Tensor],
+    w_codes: Sequence[Tensor],
+    w_scales: Sequence[Tensor],
+    width: int,
+    rounded: bool,
 ) -> Tensor:
-    return grads[0].new_empty((grads[0].shape[0], w_codes[0].shape[1]))
+    return grads[0].new_empty((grads[0].shape[0], width))
 
 
 @custom_op("bitnet::weight_gradient", mutates_args=(), device_types="cpu")

@@ -21,7 +21,7 @@ from torch.optim.optimizer import register_optimizer_step_post_hook
 
 from bitnet.nn.bit_linear import BitLinear
 from bitnet.nn.row_codes import codes_of_rows, scales_of
-from bitnet.training.strategies.packed_rows import pack_rows, packed_width, unpack_rows
+from bitnet.quant import pack_rows, packed_width, unpack_rows
 from bitnet.training.strategies.travel import TravellingShard
 
 
@@ -135,6 +135,17 @@ class CodeTraveller:
         """Lay the codes into the layer; the weight is made once, of no values."""
         if whole is None:
             whole = arrived.new_empty(self.shape, dtype=torch.float32)
-            self.layer.codes = arrived.new_empty(self.shape, dtype=torch.int8)
-        unpack_rows(arrived, self.layer.codes.data)  # .data: backward may have saved them
+            self.layer.codes = self._room(arrived)
+        codes = self.layer.codes.data  # .data: backward may have saved them
+        if arrived.device.type == "cpu":
+            codes.copy_(arrived[: len(codes)])
+        else:
+            unpack_rows(arrived, codes)
         return whole, (self.layer.codes,)
+
+    def _room(self, arrived: Tensor) -> Tensor:
+        """Memory for the codes in the form of :func:`bitnet.quant.held_codes`."""
+        out_features, in_features = self.shape
+        if arrived.device.type == "cpu":
+            return arrived.new_empty(out_features, packed_width(in_features))
+        return arrived.new_empty(self.shape, dtype=torch.int8)

@@ -5,6 +5,7 @@ import torch
 from torch import Tensor
 from torch.library import opcheck
 
+from bitnet.quant import held_codes
 from bitnet.quant.activation import gradient_codes
 from bitnet.quant.engines.cpu import kernels, products
 from bitnet.quant.engines.product import input_gradient, scaled_product, weight_gradient
@@ -72,8 +73,10 @@ def _gradients(shape: tuple[int, int, int], count: int, dtype: torch.dtype) -> G
 @pytest.mark.parametrize("dtype", DTYPES, ids=str)
 def test_a_product_is_exact(shape: tuple[int, int, int], dtype: torch.dtype, way: str) -> None:
     part = _part(*shape)
-    got = scaled_product(*part, dtype)
-    assert got.dtype == dtype and torch.equal(got, _truth(part, dtype))
+    x, x_scale, w, scale = part
+    for codes in (w, held_codes(w)):
+        got = scaled_product(x, x_scale, codes, scale, dtype)
+        assert got.dtype == dtype and torch.equal(got, _truth(part, dtype))
 
 
 @pytest.mark.parametrize("shape", SHAPES, ids=str)
@@ -89,8 +92,9 @@ def test_a_rounded_input_gradient_is_exact_after_the_rounding(
         part = (g_codes.double() @ c.double()).float() * (g_scale * scale)
         total = part if total is None else total + part
     assert total is not None
-    got = input_gradient(grads, codes, scales, True)
-    assert got.dtype == dtype and torch.equal(got, total.to(dtype))
+    for form in (codes, [held_codes(c) for c in codes]):
+        got = input_gradient(grads, form, scales, shape[2], True)
+        assert got.dtype == dtype and torch.equal(got, total.to(dtype))
 
 
 @pytest.mark.parametrize("shape", [*SHAPES, (86, 2049, 33), (9, 4100, 64)], ids=str)
@@ -105,7 +109,8 @@ def test_an_input_gradient_is_rounded_at_most_once_a_weight(
     for g, c, scale in zip(grads, codes, scales, strict=True):
         expected += g.double() @ c.double() * scale
         size += g.double().abs() @ c.double().abs() * scale
-    got = input_gradient(grads, codes, scales, False)
+    got = input_gradient(grads, [held_codes(c) for c in codes], scales, shape[2], False)
+    assert torch.equal(got, input_gradient(grads, codes, scales, shape[2], False))
     error = (got - expected).abs()
     if dtype == torch.float32:
         assert got.dtype == dtype and (error <= 1e-5 * size).all()
@@ -124,7 +129,7 @@ def test_a_gradient_that_is_no_number_is_not_hidden(
     grads, codes, scales = _gradients((3, 40, 20), 2, dtype)
     grads[1][1, 7] = bad
     codes[1][7] = 1
-    got = input_gradient(grads, codes, scales, rounded)
+    got = input_gradient(grads, codes, scales, 20, rounded)
     assert got[[0, 2]].isfinite().all() and not got[1].isfinite().any()
 
 
@@ -132,7 +137,7 @@ def test_a_gradient_of_zeros_stays_zero(way: str) -> None:
     _, codes, scales = _gradients((3, 40, 20), 1, torch.bfloat16)
     zeros = torch.zeros(3, 40, dtype=torch.bfloat16)
     for rounded in (False, True):
-        assert not input_gradient([zeros], codes, scales, rounded).any()
+        assert not input_gradient([zeros], codes, scales, 20, rounded).any()
 
 
 def test_largest_sums_do_not_saturate(way: str) -> None:
@@ -149,8 +154,8 @@ def test_a_slice_is_read_where_it_lies(way: str) -> None:
     assert torch.equal(got, _truth((x[::2], x_scale[::2], w, scale), torch.float32))
     grads, codes, scales = _gradients((30, 40, 20), 1, torch.bfloat16)
     for rounded in (False, True):
-        whole = input_gradient(grads, codes, scales, rounded)
-        assert torch.equal(input_gradient([grads[0][::2]], codes, scales, rounded), whole[::2])
+        whole = input_gradient(grads, codes, scales, 20, rounded)
+        assert torch.equal(input_gradient([grads[0][::2]], codes, scales, 20, rounded), whole[::2])
 
 
 def test_not_a_number_stays_one(way: str) -> None:
@@ -163,7 +168,7 @@ def test_not_a_number_stays_one(way: str) -> None:
 def test_operations_keep_torchs_rules() -> None:
     opcheck(scaled_product, (*_part(6, 5, 12), torch.float32))
     for rounded in (False, True):
-        opcheck(input_gradient, (*_gradients((6, 5, 12), 2, torch.bfloat16), rounded))
+        opcheck(input_gradient, (*_gradients((6, 5, 12), 2, torch.bfloat16), 12, rounded))
 
 
 def test_threads_do_not_change_a_bit() -> None:
@@ -171,7 +176,7 @@ def test_threads_do_not_change_a_bit() -> None:
     grads = _gradients((500, 70, 300), 2, torch.bfloat16)
 
     def made() -> list[Tensor]:
-        gradients = [input_gradient(*grads, rounded) for rounded in (False, True)]
+        gradients = [input_gradient(*grads, 300, rounded) for rounded in (False, True)]
         weight = weight_gradient(grads[0][1], part[0], part[1], torch.float32)
         return [scaled_product(*part, torch.bfloat16), *gradients, weight]
 

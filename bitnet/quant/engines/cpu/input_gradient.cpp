@@ -8,6 +8,7 @@
 #include <vector>
 
 #include "bf16_tiles.h"
+#include "codes.h"
 #include "scratch.h"
 #include "words.h"
 
@@ -21,7 +22,7 @@ constexpr int64_t kDepth = 2048;  // summed before the sums are put away: rows s
 
 struct Part {
   const uint16_t* gradient;  // bf16 [height, out]
-  const int8_t* codes;       // [out, in]
+  const uint8_t* codes;      // [out, in], packed
   float scale;
   int64_t out;
 };
@@ -35,14 +36,14 @@ uint8_t* part_of(const std::vector<Part>& parts, uint8_t* packed, int64_t panels
 }
 
 void pack_codes(const Part& part, int64_t in, int64_t column, uint8_t* packed) {
+  const int64_t step = packed_width(in);
   for (int64_t n = 0; n < part.out; n += 2, packed += 4 * kCols) {
     for (int half = 0; half < 2; ++half) {
       const int64_t place = column + 16 * half;
-      const __mmask16 there = first_of_16(in - place);
-      const int8_t* at = part.codes + n * in + place;
-      const __m256i lower = codes_to_bf16(at, 1.0f, there);
+      const uint8_t* at = part.codes + n * step + place / 4;
+      const __m256i lower = bf16_of_16(at, in - place);
       const __m256i upper =
-          n + 1 < part.out ? codes_to_bf16(at + in, 1.0f, there) : _mm256_setzero_si256();
+          n + 1 < part.out ? bf16_of_16(at + step, in - place) : _mm256_setzero_si256();
       _mm512_storeu_si512(packed + 64 * half, pairs(lower, upper));
     }
   }
@@ -101,7 +102,7 @@ void multiply(const Part& part, const uint8_t* panel_codes, int64_t panels, int6
 
 // dx [height, in] bf16 is the sum over the parts of (gradient codes) * scale.
 extern "C" void bitnet_input_gradient(int count, const uint16_t* const* gradients,
-                                      const int8_t* const* codes, const float* const* scales,
+                                      const uint8_t* const* codes, const float* const* scales,
                                       const int64_t* outs, int64_t height, int64_t in,
                                       uint16_t* dx) {
   const int64_t panels = (in + kCols - 1) / kCols;

@@ -11,6 +11,7 @@
 #include <cstdint>
 #include <vector>
 
+#include "codes.h"
 #include "rows.h"
 #include "scratch.h"
 #include "words.h"
@@ -29,11 +30,15 @@ struct Rows {                    // signed codes, or numbers that are rounded to
   int64_t width;                 // the length of the sums
 };
 
-struct Weights {                 // ternary codes, row-major [out, in]
-  const int8_t* codes;
+struct Weights {                 // ternary codes [out, in], packed
+  const uint8_t* codes;
   float scale;
   int64_t out, in;
   bool through;                  // sum over `out` (input gradient) instead of over `in`
+
+  const uint8_t* at(int64_t row, int64_t column) const {
+    return codes + row * packed_width(in) + column / 4;
+  }
 };
 
 inline int64_t groups(int64_t width) { return (width + 3) / 4; }
@@ -42,8 +47,8 @@ int32_t sum_of(const int8_t* codes, int64_t width) {
   __m512i total = _mm512_setzero_si512();
   const __m512i ones = _mm512_set1_epi8(1);
   for (int64_t k = 0; k < width; k += 64) {
-    const __mmask64 there = width - k >= 64 ? ~0ULL : ~0ULL >> (64 - (width - k));
-    total = _mm512_dpbusd_epi32(total, ones, _mm512_maskz_loadu_epi8(there, codes + k));
+    const __m512i here = _mm512_maskz_loadu_epi8(first_of_64(width - k), codes + k);
+    total = _mm512_dpbusd_epi32(total, ones, here);
   }
   return _mm512_reduce_add_epi32(total);
 }
@@ -51,19 +56,13 @@ int32_t sum_of(const int8_t* codes, int64_t width) {
 // A panel of kCols results: for every four terms, the four (code + 1) of each result. Bytes past
 // the end are 0, so whatever stands beside them adds nothing.
 void pack_along(const Weights& w, int64_t first, uint8_t* packed) {
-  const __m512i one = _mm512_set1_epi8(1);
   for (int half = 0; half < 2; ++half) {
     const int64_t base = first + 16 * half;
-    for (int64_t k = 0; k < 4 * groups(w.in); k += 64) {
-      const int64_t left = w.in - k;
-      const __mmask64 there = left >= 64 ? ~0ULL : ~0ULL >> (64 - left);
+    for (int64_t k = 0; k < w.in; k += 64) {
       __m512i t[16];
       for (int r = 0; r < 16; ++r) {
         t[r] = _mm512_setzero_si512();
-        if (base + r < w.out) {
-          const __m512i codes = _mm512_maskz_loadu_epi8(there, w.codes + (base + r) * w.in + k);
-          t[r] = _mm512_maskz_add_epi8(there, codes, one);
-        }
+        if (base + r < w.out) t[r] = raised_64(w.at(base + r, k), w.in - k);
       }
       transpose(t);
       const int count = static_cast<int>(std::min<int64_t>(16, groups(w.in) - k / 4));
@@ -74,18 +73,12 @@ void pack_along(const Weights& w, int64_t first, uint8_t* packed) {
 }
 
 void pack_through(const Weights& w, int64_t first, uint8_t* packed) {
-  const __m256i one = _mm256_set1_epi8(1);
-  const int64_t left = w.in - first;
-  const __mmask32 there = left >= kCols ? ~0U : ~0U >> (kCols - left);
   for (int64_t g = 0; g < groups(w.out); ++g) {
     __m256i row[4];
     for (int r = 0; r < 4; ++r) {
       const int64_t n = 4 * g + r;
       row[r] = _mm256_setzero_si256();
-      if (n < w.out) {
-        const __m256i codes = _mm256_maskz_loadu_epi8(there, w.codes + n * w.in + first);
-        row[r] = _mm256_maskz_add_epi8(there, codes, one);
-      }
+      if (n < w.out) row[r] = raised_32(w.at(n, first), w.in - first);
     }
     const __m256i ab_low = _mm256_unpacklo_epi8(row[0], row[1]);
     const __m256i ab_high = _mm256_unpackhi_epi8(row[0], row[1]);
@@ -244,7 +237,7 @@ void products(const Rows* rows, const Weights* weights, int parts, int64_t heigh
 }  // namespace
 
 // y [height, out] = (codes weights') * scales * weight_scale; `wide` asks for fp32, else bf16.
-extern "C" void bitnet_product(const int8_t* codes, const float* scales, const int8_t* weights,
+extern "C" void bitnet_product(const int8_t* codes, const float* scales, const uint8_t* weights,
                                const float* weight_scale, int64_t height, int64_t out, int64_t in,
                                int wide, void* y) {
   const Rows rows{codes, scales, nullptr, in};
@@ -256,7 +249,7 @@ extern "C" void bitnet_product(const int8_t* codes, const float* scales, const i
 // dx [height, in] is the sum over the parts of (gradient weights) * weight_scale, every row of a
 // gradient rounded to 8 bits; gradients and dx in fp32 if `wide`, else in bf16.
 extern "C" void bitnet_rounded_input_gradient(int parts, const void* const* gradients,
-                                              const int8_t* const* weights,
+                                              const uint8_t* const* weights,
                                               const float* const* weight_scales,
                                               const int64_t* outs, int64_t height, int64_t in,
                                               int wide, void* dx) {

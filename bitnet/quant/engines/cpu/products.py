@@ -1,5 +1,8 @@
 """The CPU's products of codes: our kernels, or public operations.
 
+Weights' codes come as layers hold them, packed in rows of 2 bits a code, or as int8, if a graph has
+just made them. Kernels unpack them in registers; public operations want them whole in memory.
+
 Products of int8 codes with ternary ones have the same bits either way: the sums are exact, and they
 are scaled and rounded in the same order. Gradients that are not rounded to 8 bits are sums of bf16
 products in fp32 and differ in the order of summation; the kernels round them once, at the end (that
@@ -16,6 +19,7 @@ from torch import Tensor
 
 from bitnet.quant.activation import gradient_codes
 from bitnet.quant.engines.cpu.kernels import load, multiplies_bf16, why_not
+from bitnet.quant.engines.packed_rows import packed_rows, unpack_rows
 
 _KERNEL_DTYPES = (torch.bfloat16, torch.float32)
 
@@ -25,9 +29,9 @@ def product(
 ) -> Tensor:
     """``(x_codes @ w_codes.T) * x_scale * w_scale``; see ``engines/product.py``."""
     if dtype not in _KERNEL_DTYPES or why_not() is not None:
-        sums = torch._int_mm(x_codes, w_codes.t()).float()
+        sums = torch._int_mm(x_codes, _plain(w_codes, x_codes.shape[1]).t()).float()
         return sums.mul_(x_scale * w_scale).to(dtype)
-    x_codes, x_scale, w_codes = x_codes.contiguous(), x_scale.contiguous(), w_codes.contiguous()
+    x_codes, x_scale, w_codes = x_codes.contiguous(), x_scale.contiguous(), _packed(w_codes)
     y = torch.empty(x_codes.shape[0], w_codes.shape[0], dtype=dtype)
     load().bitnet_product(
         *map(_address, (x_codes, x_scale, w_codes, w_scale)),
@@ -39,14 +43,19 @@ def product(
 
 
 def input_gradient(
-    grads: Sequence[Tensor], w_codes: Sequence[Tensor], w_scales: Sequence[Tensor], rounded: bool
+    grads: Sequence[Tensor],
+    w_codes: Sequence[Tensor],
+    w_scales: Sequence[Tensor],
+    width: int,
+    rounded: bool,
 ) -> Tensor:
     """Sum over the weights of ``(g @ w_codes) * w_scale``; see ``engines/product.py``."""
     dtype = grads[0].dtype
     if why_not() is not None or not (_rounds(dtype) if rounded else _multiplies(dtype)):
-        return _input_gradient_by_public(grads, w_codes, w_scales, rounded)
-    grads, w_codes = ([each.contiguous() for each in of] for of in (grads, w_codes))
-    dx = torch.empty(grads[0].shape[0], w_codes[0].shape[1], dtype=dtype)
+        plain = [_plain(codes, width) for codes in w_codes]
+        return _input_gradient_by_public(grads, plain, w_scales, rounded)
+    grads, w_codes = [g.contiguous() for g in grads], [_packed(codes) for codes in w_codes]
+    dx = torch.empty(grads[0].shape[0], width, dtype=dtype)
     operands = (
         ctypes.c_int(len(grads)),
         *map(_addresses, (grads, w_codes, w_scales)),
@@ -73,6 +82,20 @@ def weight_gradient(g: Tensor, x_codes: Tensor, x_scale: Tensor, dtype: torch.dt
         _address(dw),
     )
     return dw
+
+
+def _packed(codes: Tensor) -> Tensor:
+    packed: Tensor = codes if codes.dtype == torch.uint8 else packed_rows(codes)
+    return packed
+
+
+def _plain(codes: Tensor, width: int) -> Tensor:
+    """int8 ``[N, width]``."""
+    if codes.dtype == torch.int8:
+        return codes
+    plain = codes.new_empty((codes.shape[0], width), dtype=torch.int8)
+    unpack_rows(codes, plain)
+    return plain
 
 
 def _rounds(dtype: torch.dtype) -> bool:

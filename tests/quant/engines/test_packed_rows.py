@@ -1,9 +1,19 @@
-"""Rows of codes at 2 bits: what goes in comes out, whatever the width."""
+"""Rows of codes at 2 bits: what goes in comes out, whatever the width, by kernel or without."""
 
 import pytest
 import torch
+from torch.library import opcheck
 
-from bitnet.training.strategies.packed_rows import pack_rows, packed_width, unpack_rows
+from bitnet.quant.engines import packed_rows as room
+from bitnet.quant.engines.packed_rows import pack_rows, packed_rows, packed_width, unpack_rows
+
+
+@pytest.fixture(params=["public", "kernel"], autouse=True)
+def way(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
+    if request.param == "public":
+        monkeypatch.setattr(room, "why_not", lambda: "switched off")
+    elif reason := room.why_not():
+        pytest.skip(f"no kernel here: {reason}")
 
 
 @pytest.mark.parametrize("width", [1, 2, 3, 4, 5, 6, 7, 9, 64, 5460])
@@ -32,3 +42,9 @@ def test_packing_twice_forgets_the_first_codes() -> None:
     back = torch.empty_like(fewer)
     unpack_rows(packed, back)
     assert torch.equal(back, fewer)
+
+
+def test_four_neighbours_share_a_byte_and_the_end_is_filled_with_zeros() -> None:
+    codes = torch.tensor([[-1, 0, 1, 1, 0], [1, 1, 1, 1, 1]], dtype=torch.int8)
+    assert packed_rows(codes).tolist() == [[0b10100100, 0b01], [0b10101010, 0b10]]
+    opcheck(packed_rows, (codes,))
