@@ -7,8 +7,9 @@ from collections.abc import Callable
 from torch import Tensor, nn
 from torch.nn.functional import gelu, relu, silu
 
+from bitnet.nn.cpu_norm import ACTIVATIONS, gated_norm
 from bitnet.nn.factory import LinearFactory, project
-from bitnet.nn.norm import make_norm
+from bitnet.nn.norm import RMSNorm, make_norm
 from bitnet.nn.reading import Reading
 from bitnet.nn.shape import ModelShape
 
@@ -40,23 +41,31 @@ class FeedForward(nn.Module):
                 self.gate = linear(shape.dim, shape.ffn_dim)
             self.up = linear(shape.dim, shape.ffn_dim)
         self.down = linear(shape.ffn_dim, shape.dim)
+        self.activation_name = shape.activation
         self.activation = _ACTIVATIONS[shape.activation]
         wants_norm = shape.sub_norm and not linear.norms_inside
         self.ffn_sub_norm = make_norm(shape, shape.ffn_dim) if wants_norm else None
 
     def forward(self, x_BTD: Tensor, reading: Reading) -> Tensor:
         """Map ``[B, T, dim]`` to the same shape."""
-        y_BTF = self._inner(x_BTD, reading)
-        normed_BTF = y_BTF if self.ffn_sub_norm is None else self.ffn_sub_norm(y_BTF)
-        out_BTD: Tensor = self.down(normed_BTF, reading)
+        out_BTD: Tensor = self.down(self._inner(x_BTD, reading), reading)
         return out_BTD
 
     def _inner(self, x_BTD: Tensor, reading: Reading) -> Tensor:
         if not self.gated:
             up_BTF: Tensor = self.up(x_BTD, reading)
-            return self.activation(up_BTF)
+            return self._normed(self.activation(up_BTF))
+        gate_BTF, up_BTF = self._gate_and_up(x_BTD, reading)
+        norm, name = self.ffn_sub_norm, self.activation_name
+        if isinstance(norm, RMSNorm) and norm.kernel_serves(gate_BTF) and name in ACTIVATIONS:
+            return gated_norm(gate_BTF, up_BTF, norm.weight, norm.eps, name)
+        return self._normed(self.activation(gate_BTF) * up_BTF)
+
+    def _gate_and_up(self, x_BTD: Tensor, reading: Reading) -> tuple[Tensor, ...]:
         if self.fused:
-            gate_BTF, up_BTF = self.gate_up(x_BTD, reading).chunk(2, dim=-1)
-        else:
-            gate_BTF, up_BTF = project(x_BTD, (self.gate, self.up), reading)
-        return self.activation(gate_BTF) * up_BTF
+            both: Tensor = self.gate_up(x_BTD, reading)
+            return both.chunk(2, dim=-1)
+        return project(x_BTD, (self.gate, self.up), reading)
+
+    def _normed(self, y_BTF: Tensor) -> Tensor:
+        return y_BTF if self.ffn_sub_norm is None else self.ffn_sub_norm(y_BTF)

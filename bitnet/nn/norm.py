@@ -6,6 +6,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn.functional import layer_norm
 
+from bitnet.nn.cpu_norm import rms_scaled
 from bitnet.nn.shape import ModelShape
 
 
@@ -15,18 +16,28 @@ class RMSNorm(nn.Module):
     Args:
         width: size of the last dimension.
         eps: added to the mean square.
+
+    Attributes:
+        by_kernel: where :mod:`bitnet.nn.cpu_norm` serves, gradients are made by it.
     """
 
     def __init__(self, width: int, eps: float) -> None:
         super().__init__()
         self.eps = eps
+        self.by_kernel = False
         self.weight = nn.Parameter(torch.ones(width))
 
     def forward(self, x: Tensor) -> Tensor:
         """Normalise ``[..., width]``; the result has x's dtype."""
         wide = x.float()
         inverse_rms = torch.rsqrt(wide.square().mean(dim=-1, keepdim=True) + self.eps)
+        if self.kernel_serves(x):
+            return rms_scaled(x, inverse_rms, self.weight)
         return (wide * inverse_rms * self.weight).to(x.dtype)
+
+    def kernel_serves(self, x: Tensor) -> bool:
+        """Whether it was asked for the kernels, and they are for tensors like x."""
+        return self.by_kernel and x.dtype == torch.bfloat16 and x.device.type == "cpu"
 
 
 class LayerNorm(nn.Module):

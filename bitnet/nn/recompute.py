@@ -38,6 +38,9 @@ _KEPT = (
 """Of torch's operations, those whose results ``selective`` keeps. Batched products are not among
 them: scores of attention are such, T x T of them."""
 
+_ANEW = ("gated_norm",)
+"""Of our own, those that ``selective`` makes anew: no products."""
+
 
 def recompute_problems(policy: str) -> list[str]:
     """A line if there is no such policy."""
@@ -86,13 +89,13 @@ def _choose(context: Any, operation: Any, *args: Any, **kwargs: Any) -> Checkpoi
 
 
 def _is_kept(operation: Any) -> bool:
-    """Whether it is one of torch's products, or the engines' own."""
+    """Whether it is one of torch's products, or one of our own."""
     if not isinstance(operation, torch._ops.OpOverload):
         return False
-    packet = operation.overloadpacket
-    return operation.namespace == "bitnet" or (
-        operation.namespace == "aten" and packet.__name__ in _KEPT
-    )
+    name = operation.overloadpacket.__name__
+    if operation.namespace == "bitnet":
+        return name not in _ANEW
+    return operation.namespace == "aten" and name in _KEPT
 
 
 def _not_about_in_place(record: logging.LogRecord) -> bool:

@@ -10,9 +10,18 @@ import torch
 from torch import Tensor
 
 from bitnet.nn.bit_linear import BitLinear
-from bitnet.quant import select_engine
+from bitnet.quant import pack_rows, packed_width, select_engine, unpack_rows
 from bitnet.quant.engines import binary_reference_engine, reference_engine
 from bitnet.quant.ternary import SMALLEST_SCALE
+
+__all__ = [
+    "codes_of_rows",
+    "pack_rows",
+    "packed_width",
+    "reads_masters",
+    "scales_of",
+    "unpack_rows",
+]
 
 
 def scales_of(sizes: Tensor) -> Tensor:

@@ -12,16 +12,17 @@ from functools import cache as run_once
 import torch
 from torch import Tensor, nn
 
+from bitnet.nn import cpu_attention, cpu_norm
 from bitnet.nn.begin import begin, can_be_tiled, with_documents
 from bitnet.nn.bit_linear import BitLinear
 from bitnet.nn.block import Block
 from bitnet.nn.cache import KVCache
-from bitnet.nn.cpu_attention import serves
 from bitnet.nn.factory import LinearFactory
 from bitnet.nn.head import Head
 from bitnet.nn.init import initialise
 from bitnet.nn.linear import DenseLinear
 from bitnet.nn.linear_spec import LinearSpec
+from bitnet.nn.norm import RMSNorm
 from bitnet.nn.passes import PassSpec
 from bitnet.nn.reading import Reading
 from bitnet.nn.recompute import by_block
@@ -130,6 +131,9 @@ class Transformer(Surveyed):
         self._compiled = True
         for layer in self.ternary_layers().values():
             layer.refreshed_by_owner = True
+        for module in self.modules():
+            if isinstance(module, RMSNorm):
+                module.by_kernel = cpu_norm.serves(self.compute_dtype)
 
     def refresh_codes(self) -> None:
         """Quantise the weights that changed since last time; every pass does this by itself."""
@@ -177,7 +181,7 @@ class Transformer(Surveyed):
     def _reading(self, tokens_BT: Tensor, cache: KVCache | None) -> Reading:
         reading, end = begin(self.shape, self.linear, tokens_BT, cache), self.passes.end_token
         if self._compiled and tokens_BT.device.type == "cpu":
-            reading = reading._replace(cpu_kernel=serves(self.compute_dtype))
+            reading = reading._replace(cpu_kernel=cpu_attention.serves(self.compute_dtype))
         if end is None:
             return reading
         tiled = self._compiled and tokens_BT.is_cuda and can_be_tiled(self.shape, self.linear)

@@ -133,18 +133,20 @@ class _Products(Function):
         codes, scales = operands[:count], operands[count:]
         needs = ctx.needs_input_grad[2:]
         rounded = ctx.way.rounded_on_cpu
-        dx = None
+        dx = mark = None
         if needs[0] and ctx.on_cpu and rounded is not None:
-            dx = input_gradient(list(grads), codes, scales, x_codes.shape[1], rounded)
+            dx, mark = input_gradient(list(grads), codes, scales, x_codes.shape[1], rounded)
         elif needs[0]:
             dx = ctx.way.elsewhere(grads, codes, scales)
         of_weight = weight_gradient if ctx.on_cpu else _weight_gradient
         dws = [
-            of_weight(g, x_codes, x_scale, dtype) if need else None
+            of_weight(g, x_codes, x_scale, dtype, mark) if need else None
             for g, dtype, need in zip(grads, ctx.weight_dtypes, needs[1:], strict=False)
         ]
         return (None, None, dx, *dws, *(None for _ in range(2 * count)))
 
 
-def _weight_gradient(g: Tensor, x_codes: Tensor, x_scale: Tensor, dtype: torch.dtype) -> Tensor:
+def _weight_gradient(
+    g: Tensor, x_codes: Tensor, x_scale: Tensor, dtype: torch.dtype, _: None
+) -> Tensor:
     return (g.t() @ (x_codes.float() * x_scale).to(g.dtype)).to(dtype)

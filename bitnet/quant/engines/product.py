@@ -46,10 +46,11 @@ def input_gradient(
     w_scales: Sequence[Tensor],
     width: int,
     rounded: bool,
-) -> Tensor:
+) -> tuple[Tensor, Tensor]:
     """Sum over the weights of ``(g @ w_codes) * w_scale``, in the dtype of g; on CPU alone.
 
-    Elsewhere the rounding of g is left to the compiler; see :func:`scaled_product_through`.
+    Elsewhere the rounding of g is left to the compiler; see :func:`scaled_product_through`. The
+    second result is a mark without a value: what takes it comes after this product.
 
     Args:
         grads: gradients of the outputs, ``[M, N_i]``.
@@ -58,7 +59,7 @@ def input_gradient(
         width: K, which packed rows do not tell.
         rounded: round every row of a gradient to int8 first, as ``gradient_codes`` does.
     """
-    return on_cpu.input_gradient(grads, w_codes, w_scales, width, rounded)
+    return on_cpu.input_gradient(grads, w_codes, w_scales, width, rounded), _mark(grads[0])
 
 
 @input_gradient.register_fake
@@ -68,12 +69,18 @@ def _(
     w_scales: Sequence[Tensor],
     width: int,
     rounded: bool,
-) -> Tensor:
-    return grads[0].new_empty((grads[0].shape[0], width))
+) -> tuple[Tensor, Tensor]:
+    return grads[0].new_empty((grads[0].shape[0], width)), _mark(grads[0])
+
+
+def _mark(like: Tensor) -> Tensor:
+    return like.new_zeros(1)
 
 
 @custom_op("bitnet::weight_gradient", mutates_args=(), device_types="cpu")
-def weight_gradient(g: Tensor, x_codes: Tensor, x_scale: Tensor, dtype: torch.dtype) -> Tensor:
+def weight_gradient(
+    g: Tensor, x_codes: Tensor, x_scale: Tensor, dtype: torch.dtype, after: Tensor | None
+) -> Tensor:
     """``g.T @ (x_codes * x_scale)``, operands in g's dtype; on CPU alone.
 
     Elsewhere the codes are made bf16 by the compiler and the product is the library's.
@@ -83,12 +90,16 @@ def weight_gradient(g: Tensor, x_codes: Tensor, x_scale: Tensor, dtype: torch.dt
         x_codes: int8 ``[M, in]``.
         x_scale: fp32 ``[M, 1]``.
         dtype: of the result ``[out, in]``.
+        after: the mark of a product that has to be made first. A gradient in fp32 that is made
+            early stands in memory while the rest of a layer's backward is at its fullest.
     """
     return on_cpu.weight_gradient(g, x_codes, x_scale, dtype)
 
 
 @weight_gradient.register_fake
-def _(g: Tensor, x_codes: Tensor, x_scale: Tensor, dtype: torch.dtype) -> Tensor:
+def _(
+    g: Tensor, x_codes: Tensor, x_scale: Tensor, dtype: torch.dtype, after: Tensor | None
+) -> Tensor:
     return g.new_empty((g.shape[1], x_codes.shape[1]), dtype=dtype)
 
 

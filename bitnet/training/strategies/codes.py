@@ -20,8 +20,13 @@ from torch.distributed.tensor import DTensor
 from torch.optim.optimizer import register_optimizer_step_post_hook
 
 from bitnet.nn.bit_linear import BitLinear
-from bitnet.nn.row_codes import codes_of_rows, scales_of
-from bitnet.quant import pack_rows, packed_width, unpack_rows
+from bitnet.nn.row_codes import (
+    codes_of_rows,
+    pack_rows,
+    packed_width,
+    scales_of,
+    unpack_rows,
+)
 from bitnet.training.strategies.travel import TravellingShard
 
 

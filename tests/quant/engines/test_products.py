@@ -93,7 +93,7 @@ def test_a_rounded_input_gradient_is_exact_after_the_rounding(
         total = part if total is None else total + part
     assert total is not None
     for form in (codes, [held_codes(c) for c in codes]):
-        got = input_gradient(grads, form, scales, shape[2], True)
+        got, _ = input_gradient(grads, form, scales, shape[2], True)
         assert got.dtype == dtype and torch.equal(got, total.to(dtype))
 
 
@@ -109,8 +109,8 @@ def test_an_input_gradient_is_rounded_at_most_once_a_weight(
     for g, c, scale in zip(grads, codes, scales, strict=True):
         expected += g.double() @ c.double() * scale
         size += g.double().abs() @ c.double().abs() * scale
-    got = input_gradient(grads, [held_codes(c) for c in codes], scales, shape[2], False)
-    assert torch.equal(got, input_gradient(grads, codes, scales, shape[2], False))
+    got, _ = input_gradient(grads, [held_codes(c) for c in codes], scales, shape[2], False)
+    assert torch.equal(got, input_gradient(grads, codes, scales, shape[2], False)[0])
     error = (got - expected).abs()
     if dtype == torch.float32:
         assert got.dtype == dtype and (error <= 1e-5 * size).all()
@@ -129,7 +129,7 @@ def test_a_gradient_that_is_no_number_is_not_hidden(
     grads, codes, scales = _gradients((3, 40, 20), 2, dtype)
     grads[1][1, 7] = bad
     codes[1][7] = 1
-    got = input_gradient(grads, codes, scales, 20, rounded)
+    got, _ = input_gradient(grads, codes, scales, 20, rounded)
     assert got[[0, 2]].isfinite().all() and not got[1].isfinite().any()
 
 
@@ -137,7 +137,7 @@ def test_a_gradient_of_zeros_stays_zero(way: str) -> None:
     _, codes, scales = _gradients((3, 40, 20), 1, torch.bfloat16)
     zeros = torch.zeros(3, 40, dtype=torch.bfloat16)
     for rounded in (False, True):
-        assert not input_gradient([zeros], codes, scales, 20, rounded).any()
+        assert not input_gradient([zeros], codes, scales, 20, rounded)[0].any()
 
 
 def test_largest_sums_do_not_saturate(way: str) -> None:
@@ -154,8 +154,9 @@ def test_a_slice_is_read_where_it_lies(way: str) -> None:
     assert torch.equal(got, _truth((x[::2], x_scale[::2], w, scale), torch.float32))
     grads, codes, scales = _gradients((30, 40, 20), 1, torch.bfloat16)
     for rounded in (False, True):
-        whole = input_gradient(grads, codes, scales, 20, rounded)
-        assert torch.equal(input_gradient([grads[0][::2]], codes, scales, 20, rounded), whole[::2])
+        whole, _ = input_gradient(grads, codes, scales, 20, rounded)
+        part, _ = input_gradient([grads[0][::2]], codes, scales, 20, rounded)
+        assert torch.equal(part, whole[::2])
 
 
 def test_not_a_number_stays_one(way: str) -> None:
@@ -176,8 +177,8 @@ def test_threads_do_not_change_a_bit() -> None:
     grads = _gradients((500, 70, 300), 2, torch.bfloat16)
 
     def made() -> list[Tensor]:
-        gradients = [input_gradient(*grads, 300, rounded) for rounded in (False, True)]
-        weight = weight_gradient(grads[0][1], part[0], part[1], torch.float32)
+        gradients = [input_gradient(*grads, 300, rounded)[0] for rounded in (False, True)]
+        weight = weight_gradient(grads[0][1], part[0], part[1], torch.float32, None)
         return [scaled_product(*part, torch.bfloat16), *gradients, weight]
 
     threads = torch.get_num_threads()
@@ -197,9 +198,9 @@ def test_a_weight_gradient_sums_over_all_tokens(
     rows, outs, width = shape
     x_codes, x_scale, _, _ = _part(rows, outs, width)
     g = torch.randn(rows, outs, generator=torch.Generator().manual_seed(1)).to(dtype)
-    got = weight_gradient(g, x_codes, x_scale, torch.float32)
+    got = weight_gradient(g, x_codes, x_scale, torch.float32, None)
     expected = g.double().T @ (x_codes.float() * x_scale).to(dtype).double()
     rounded = dtype == torch.bfloat16 and way == "public"
     assert got.dtype == torch.float32
     assert (got - expected).norm() <= (3e-3 if rounded else 2e-6) * expected.norm()
-    opcheck(weight_gradient, (g, x_codes, x_scale, torch.float32))
+    opcheck(weight_gradient, (g, x_codes, x_scale, torch.float32, None))
