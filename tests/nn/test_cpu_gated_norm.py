@@ -1,4 +1,4 @@
-"""The CPU's norms against the plain formulas in fp64, forward and backward."""
+"""The CPU's gated norm against the plain formula in fp64, forward and backward."""
 
 from collections.abc import Callable
 from typing import Any
@@ -12,7 +12,7 @@ from torch.nn.functional import silu
 from bitnet.nn import LinearSpec, ModelShape, PassSpec, Transformer
 from bitnet.nn.cpu_attention import kernel as attention_kernel
 from bitnet.nn.cpu_norm import ACTIVATIONS, gated_norm, kernel
-from bitnet.nn.cpu_norm.operation import gated_norm_forward, gated_norm_gradient, norm_gradient
+from bitnet.nn.cpu_norm.operation import gated_norm_forward, gated_norm_gradient
 from bitnet.nn.mlp import relu2
 from bitnet.nn.norm import RMSNorm
 
@@ -172,58 +172,6 @@ def test_as_operations_of_torch(activation: str) -> None:
     _, inverse_rms = gated_norm_forward(gate, up, gain_F, EPS, activation)
     d_gain_F = torch.empty_like(gain_F)
     opcheck(gated_norm_gradient, (dy, d_gain_F, gate, up, gain_F, inverse_rms, activation))
-    opcheck(norm_gradient, (dy, d_gain_F, gate, gain_F, inverse_rms[:, None]))
-
-
-def _plain(x: Tensor, dy: Tensor, gain_F: Tensor, by_kernel: bool) -> list[Tensor]:
-    """Result and gradients of x and gain; in fp64 if x is."""
-    norm = RMSNorm(x.shape[-1], EPS)
-    norm.by_kernel = by_kernel
-    leaves = [each.clone().requires_grad_() for each in (x, gain_F)]
-    if x.dtype == torch.float64:
-        y = leaves[0] * torch.rsqrt(leaves[0].square().mean(-1, keepdim=True) + EPS) * leaves[1]
-    else:
-        y = torch.func.functional_call(norm, {"weight": leaves[1]}, (leaves[0],))
-    return [y.detach(), *torch.autograd.grad(y, leaves, dy)]
-
-
-@pytest.mark.parametrize("rows", [1, 3, 130])
-@pytest.mark.parametrize("width", WIDTHS)
-def test_gradients_of_a_plain_norm_agree_with_fp64(width: int, rows: int) -> None:
-    x, _, dy, gain_F = _inputs(rows, width)
-    exact = _plain(x.double(), dy.double(), gain_F.double(), False)
-    y, dx, d_gain_F = _plain(x, dy, gain_F, True)
-    assert torch.equal(y, _plain(x, dy, gain_F, False)[0])
-    left_over = 1e-5 * (1 + exact[1].abs().max())
-    assert ((dx.double() - exact[1]).abs() <= ROUNDING * exact[1].abs() + left_over).all()
-    assert _error(d_gain_F, exact[2]) < 1e-6
-
-
-def test_gradients_of_a_plain_norm_of_a_view_and_on_any_number_of_threads() -> None:
-    x, _, dy, gain_F = _inputs(515, 300)
-    inverse_rms = torch.rand(515, 1)
-    expected, threads = _plain_gradients(x, dy, gain_F, inverse_rms), torch.get_num_threads()
-    torch.set_num_threads(1)
-    try:
-        again = _plain_gradients(x.t().contiguous().t(), dy, gain_F, inverse_rms)
-    finally:
-        torch.set_num_threads(threads)
-    assert all(torch.equal(a, b) for a, b in zip(again, expected, strict=True))
-
-
-def _plain_gradients(
-    x: Tensor, dy: Tensor, gain_F: Tensor, inverse_rms: Tensor
-) -> tuple[Tensor, Tensor]:
-    dx, d_gain_F = dy.clone(), torch.empty_like(gain_F)
-    norm_gradient(dx, d_gain_F, x, gain_F, inverse_rms)
-    return dx, d_gain_F
-
-
-def test_a_plain_norm_leaves_what_it_was_given_without_a_compiler() -> None:
-    x, _, dy, gain_F = _inputs(5, 40)
-    kept = dy.clone()
-    _plain(x, dy, gain_F, True)
-    assert torch.equal(dy, kept)
 
 
 SHAPE = ModelShape(dim=64, layers=2, heads=4, ffn_dim=96, vocab_size=50)
