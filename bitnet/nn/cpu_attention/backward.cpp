@@ -5,6 +5,7 @@
 // are added in the order of queries and keys, so that the bits do not depend on the threads.
 
 #include "attention.h"
+#include "numbers.h"
 
 namespace {
 
@@ -53,11 +54,7 @@ float mean_of(const uint16_t* y, const uint16_t* dy, int64_t width) {
   __m512 sum = _mm512_setzero_ps();
   for (int64_t at = 0; at < width; at += 16) {
     const __mmask16 there = first_of_16(width - at);
-    const auto wide = [&](const uint16_t* from) {
-      const __m512i bits = _mm512_cvtepu16_epi32(_mm256_maskz_loadu_epi16(there, from + at));
-      return _mm512_castsi512_ps(_mm512_slli_epi32(bits, 16));
-    };
-    sum = _mm512_fmadd_ps(wide(y), wide(dy), sum);
+    sum = _mm512_fmadd_ps(load_16(y + at, there), load_16(dy + at, there), sum);
   }
   return _mm512_reduce_add_ps(sum);
 }

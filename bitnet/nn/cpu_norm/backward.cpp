@@ -1,7 +1,7 @@
 // Gradients of the gated norm, a row at a time, from gate, up and the rms that forward found.
 //
 // With n = h / rms and dn = dy * gain: dh = (dn - n * mean(dn * n)) / rms, d_up = dh * act(gate),
-// d_gate = dh * up * act'(gate), and d_gain is the sum of dy * n over rows. 
+// d_gate = dh * up * act'(gate), and d_gain is the sum of dy * n over rows.
 
 #include "gains.h"
 #include "gated_norm.h"
@@ -19,9 +19,9 @@ float look(const uint16_t* gate, const uint16_t* up, const uint16_t* dy, const f
   __m512 sum = _mm512_setzero_ps();
   for (int64_t at = 0; at < width; at += 16) {
     const __mmask16 there = first_of_16(width - at);
-    const __m512 x = read(gate + at, there), core = Activation::core(x);
-    const __m512 h = _mm512_mul_ps(Activation::value(x, core), read(up + at, there));
-    const __m512 share = _mm512_mul_ps(read(dy + at, there), _mm512_mul_ps(h, inverse));
+    const __m512 x = load_16(gate + at, there), core = Activation::core(x);
+    const __m512 h = _mm512_mul_ps(Activation::value(x, core), load_16(up + at, there));
+    const __m512 share = _mm512_mul_ps(load_16(dy + at, there), _mm512_mul_ps(h, inverse));
     _mm512_store_ps(cores + at, core);
     _mm512_store_ps(gains + at, _mm512_add_ps(_mm512_load_ps(gains + at), share));
     sum = _mm512_fmadd_ps(share, _mm512_maskz_loadu_ps(there, gain + at), sum);
@@ -40,11 +40,11 @@ void change(const uint16_t* gate, const uint16_t* up, const float* gain, const f
     expect(next_gate + at);
     expect(next_up + at);
     expect(dy + width + at);
-    const __m512 core = _mm512_load_ps(cores + at), u = read(up + at, there);
-    const __m512 value = Activation::value(read(gate + at, there), core);
+    const __m512 core = _mm512_load_ps(cores + at), u = load_16(up + at, there);
+    const __m512 value = Activation::value(load_16(gate + at, there), core);
     const __m512 n = _mm512_mul_ps(_mm512_mul_ps(value, u), inverse);
     const __m512 dn =
-        _mm512_mul_ps(read(dy + at, there), _mm512_maskz_loadu_ps(there, gain + at));
+        _mm512_mul_ps(load_16(dy + at, there), _mm512_maskz_loadu_ps(there, gain + at));
     const __m512 dh = _mm512_mul_ps(_mm512_fnmadd_ps(n, middle, dn), inverse);
     write(dy + at, there, _mm512_mul_ps(dh, value));
     write(d_gate + at, there,

@@ -24,9 +24,9 @@ float make_row(const uint16_t* gate, const uint16_t* up, int64_t width, float* h
   __m512 squares = _mm512_setzero_ps();
   for (int64_t at = 0; at < width; at += 16) {
     const __mmask16 there = first_of_16(width - at);
-    const __m512 x = read(gate + at, there);
+    const __m512 x = load_16(gate + at, there);
     const __m512 made =
-        _mm512_mul_ps(Activation::value(x, Activation::core(x)), read(up + at, there));
+        _mm512_mul_ps(Activation::value(x, Activation::core(x)), load_16(up + at, there));
     _mm512_store_ps(h + at, made);
     squares = _mm512_fmadd_ps(made, made, squares);
   }

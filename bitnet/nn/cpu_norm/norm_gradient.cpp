@@ -24,8 +24,8 @@ float look(const Norm& p, int64_t row, const uint16_t* dy, float* sums) {
   __m512 total = _mm512_setzero_ps();
   for (int64_t at = 0; at < p.width; at += 16) {
     const __mmask16 there = first_of_16(p.width - at);
-    const __m512 n = _mm512_mul_ps(read(x + at, there), inverse);
-    const __m512 share = _mm512_mul_ps(read(dy + at, there), n);
+    const __m512 n = _mm512_mul_ps(load_16(x + at, there), inverse);
+    const __m512 share = _mm512_mul_ps(load_16(dy + at, there), n);
     _mm512_store_ps(sums + at, _mm512_add_ps(_mm512_load_ps(sums + at), share));
     total = _mm512_fmadd_ps(share, _mm512_maskz_loadu_ps(there, p.gain + at), total);
   }
@@ -38,8 +38,8 @@ void change(const Norm& p, int64_t row, float mean, uint16_t* dy) {
   const __m512 inverse = _mm512_set1_ps(p.inverse_rms[row]), middle = _mm512_set1_ps(mean);
   for (int64_t at = 0; at < p.width; at += 16) {
     const __mmask16 there = first_of_16(p.width - at);
-    const __m512 n = _mm512_mul_ps(read(x + at, there), inverse);
-    const __m512 dn = _mm512_mul_ps(read(dy + at, there), _mm512_maskz_loadu_ps(there, p.gain + at));
+    const __m512 n = _mm512_mul_ps(load_16(x + at, there), inverse);
+    const __m512 dn = _mm512_mul_ps(load_16(dy + at, there), _mm512_maskz_loadu_ps(there, p.gain + at));
     write(dy + at, there, _mm512_mul_ps(_mm512_fnmadd_ps(n, middle, dn), inverse));
   }
 }

@@ -6,7 +6,7 @@
 
 #include <cstdint>
 
-inline __m512 read(const uint16_t* from, __mmask16 there) {
+inline __m512 load_16(const uint16_t* from, __mmask16 there) {
   const __m512i bits = _mm512_cvtepu16_epi32(_mm256_maskz_loadu_epi16(there, from));
   return _mm512_castsi512_ps(_mm512_slli_epi32(bits, 16));
 }
