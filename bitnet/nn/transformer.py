@@ -131,6 +131,10 @@ class Transformer(Surveyed):
         self._compiled = True
         for layer in self.ternary_layers().values():
             layer.refreshed_by_owner = True
+        self.choose_norms()
+
+    def choose_norms(self) -> None:
+        """Have norms made as compiled passes here make them: by kernels, where there are any."""
         for module in self.modules():
             if isinstance(module, RMSNorm):
                 module.by_kernel = cpu_norm.serves(self.compute_dtype)

@@ -2,8 +2,8 @@
 
 Two ledgers are kept at once. The first is the eager one: every result of every operation is a
 tensor in memory until nobody refers to it. The second is the compiled one, in which pointwise work
-is fused away: only results of matrix products and attention, and what those read, are ever in
-memory.
+is fused away: only results of matrix products, attention and kernels of our own, and what those
+read, are ever in memory.
 """
 
 from __future__ import annotations
@@ -18,18 +18,22 @@ from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_iter
 from torch.utils.weak import WeakIdKeyDictionary
 
-_PRODUCTS = (
+_OPAQUE = (
     "mm",
     "bmm",
     "addmm",
     "baddbmm",
     "_int_mm",
-    "scaled_product",
+    "scaled_products",
     "scaled_product_through",
     "input_gradient",
     "weight_gradient",
     "_scaled_dot_product_flash_attention_for_cpu",
+    "gated_norm",
+    "gated_norm_gradient",
+    "norm_gradient",
 )
+"""Operations that a compiler does not look into: matrix products, attention, kernels of ours."""
 
 
 @dataclass(eq=False)
@@ -102,16 +106,15 @@ class Ledger(TorchDispatchMode):
         inputs = [each for each in tree_iter((args, kwargs)) if isinstance(each, Tensor)]
         parents = [self.node(each) for each in inputs]
         name = func.overloadpacket.__name__
-        product = name in _PRODUCTS
-        if product:
-            parents[0].operand |= name == "scaled_product"  # codes that the weight gradient reads
+        opaque = name in _OPAQUE
+        if opaque:
             for tensor, parent in zip(inputs, parents, strict=True):
                 parent.operand |= tensor.is_floating_point()
                 self.materialise(parent)
         largest = max((each.numel() for each in inputs), default=0)
         for output in tree_iter(result):
             if isinstance(output, Tensor) and output.untyped_storage() not in self._nodes:
-                self._make(output, parents, product or output.numel() < largest)
+                self._make(output, parents, opaque or output.numel() < largest)
         return result
 
     def _make(self, tensor: Tensor, parents: list[Node], anchor: bool) -> None:

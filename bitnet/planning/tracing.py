@@ -79,6 +79,8 @@ def meta_net(shape: ModelShape, linear: LinearSpec, place: Place) -> Transformer
 def _trace(shape: ModelShape, linear: LinearSpec, place: Place) -> Kept:
     net = meta_net(shape, linear, place)
     net.set_passes(place.passes)
+    if place.compiled and place.device == "cpu":
+        net.choose_norms()
     ledger = Ledger([*net.parameters(), *net.buffers()])
     saved: list[Node] = []
 

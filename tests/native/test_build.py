@@ -9,7 +9,7 @@ import torch
 from bitnet.native import build
 from bitnet.native.build import Library
 from bitnet.quant.engines.cpu.kernels import PRODUCTS
-from bitnet.quant.engines.product import scaled_product
+from bitnet.quant.engines.product import scaled_products
 
 
 @pytest.fixture(autouse=True)
@@ -57,14 +57,14 @@ def test_without_a_compiler_public_operations_serve(monkeypatch: pytest.MonkeyPa
     monkeypatch.delenv("CXX", raising=False)
     assert "no C++ compiler" in str(PRODUCTS.why_not())
     codes = torch.ones(2, 4, dtype=torch.int8)
-    y = scaled_product(codes, torch.ones(2, 1), codes, torch.tensor(0.5), torch.float32)
+    (y,) = scaled_products(codes, torch.ones(2, 1), [codes], [torch.tensor(0.5)], torch.float32)
     assert torch.equal(y, torch.full((2, 2), 2.0))
 
 
 def test_a_library_that_cannot_be_loaded_is_told(compiler: Path) -> None:
     assert "products-" in str(PRODUCTS.why_not())
     codes = torch.ones(1, 1, dtype=torch.int8)
-    y = scaled_product(codes, torch.ones(1, 1), codes, torch.tensor(2.0), torch.float32)
+    (y,) = scaled_products(codes, torch.ones(1, 1), [codes], [torch.tensor(2.0)], torch.float32)
     assert y.item() == 2.0
 
 

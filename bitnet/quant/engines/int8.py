@@ -31,8 +31,8 @@ from bitnet.quant.engines.cuda import codes_of
 from bitnet.quant.engines.cuda.gradient import e4m3_input_gradient
 from bitnet.quant.engines.product import (
     input_gradient,
-    scaled_product,
     scaled_product_through,
+    scaled_products,
     weight_gradient,
 )
 
@@ -121,10 +121,7 @@ class _Products(Function):
         ctx.save_for_backward(x_codes, x_scale, *codes, *scales)
         ctx.way, ctx.on_cpu = way, on_cpu
         ctx.weight_dtypes = tuple(weight.dtype for weight in operands[:count])
-        return tuple(
-            scaled_product(x_codes, x_scale, c, s, x.dtype)
-            for c, s in zip(codes, scales, strict=True)
-        )
+        return tuple(scaled_products(x_codes, x_scale, list(codes), list(scales), x.dtype))
 
     @staticmethod
     def backward(ctx: Any, *grads: Tensor) -> tuple[Tensor | None, ...]:
@@ -133,20 +130,29 @@ class _Products(Function):
         codes, scales = operands[:count], operands[count:]
         needs = ctx.needs_input_grad[2:]
         rounded = ctx.way.rounded_on_cpu
-        dx = mark = None
+        dx = None
         if needs[0] and ctx.on_cpu and rounded is not None:
-            dx, mark = input_gradient(list(grads), codes, scales, x_codes.shape[1], rounded)
+            dx, zero = input_gradient(list(grads), codes, scales, x_codes.shape[1], rounded)
+            x_codes = _only_now(x_codes, zero)
         elif needs[0]:
             dx = ctx.way.elsewhere(grads, codes, scales)
         of_weight = weight_gradient if ctx.on_cpu else _weight_gradient
         dws = [
-            of_weight(g, x_codes, x_scale, dtype, mark) if need else None
+            of_weight(g, x_codes, x_scale, dtype) if need else None
             for g, dtype, need in zip(grads, ctx.weight_dtypes, needs[1:], strict=False)
         ]
         return (None, None, dx, *dws, *(None for _ in range(2 * count)))
 
 
-def _weight_gradient(
-    g: Tensor, x_codes: Tensor, x_scale: Tensor, dtype: torch.dtype, _: None
-) -> Tensor:
+def _only_now(x_codes: Tensor, zero: Tensor) -> Tensor:
+    """The codes, which a compiler is free to make in backward, and not before the zero.
+
+    It keeps what an operation that it cannot look into reads, though most codes follow from the
+    norm's input, which it keeps as well. A sum it can look into, and does where it makes the codes.
+    And a weight's gradient, in fp32, would fill memory if made while a layer's backward holds most.
+    """
+    return x_codes + zero if torch.compiler.is_compiling() else x_codes
+
+
+def _weight_gradient(g: Tensor, x_codes: Tensor, x_scale: Tensor, dtype: torch.dtype) -> Tensor:
     return (g.t() @ (x_codes.float() * x_scale).to(g.dtype)).to(dtype)

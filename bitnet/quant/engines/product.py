@@ -16,27 +16,41 @@ from torch.library import custom_op
 from bitnet.quant.engines.cpu import products as on_cpu
 
 
-@custom_op("bitnet::scaled_product", mutates_args=(), device_types="cpu")
-def scaled_product(
-    x_codes: Tensor, x_scale: Tensor, w_codes: Tensor, w_scale: Tensor, dtype: torch.dtype
-) -> Tensor:
-    """``(x_codes @ w_codes.T).float() * (x_scale * w_scale)``, rounded once to `dtype`.
+@custom_op("bitnet::scaled_products", mutates_args=(), device_types="cpu")
+def scaled_products(
+    x_codes: Tensor,
+    x_scale: Tensor,
+    w_codes: Sequence[Tensor],
+    w_scales: Sequence[Tensor],
+    dtype: torch.dtype,
+) -> list[Tensor]:
+    """``(x_codes @ w_codes.T).float() * (x_scale * w_scale)``, rounded once, for every weight.
+
+    One operation for all weights that read an input: a compiler that reads a fused result in
+    several places may compute it anew for each of them.
 
     Args:
         x_codes: int8 ``[M, K]``.
         x_scale: fp32 ``[M, 1]``.
-        w_codes: ternary int8 ``[N, K]``; on a CPU also its :func:`packed_rows`.
-        w_scale: fp32 scalar.
-        dtype: of the result ``[M, N]``.
+        w_codes: ternary int8 ``[N_i, K]``; on a CPU also their :func:`packed_rows`.
+        w_scales: fp32 scalars.
+        dtype: of the results ``[M, N_i]``.
     """
-    return on_cpu.product(x_codes, x_scale, w_codes, w_scale, dtype)
+    return [
+        on_cpu.product(x_codes, x_scale, codes, scale, dtype)
+        for codes, scale in zip(w_codes, w_scales, strict=True)
+    ]
 
 
-@scaled_product.register_fake
+@scaled_products.register_fake
 def _(
-    x_codes: Tensor, x_scale: Tensor, w_codes: Tensor, w_scale: Tensor, dtype: torch.dtype
-) -> Tensor:
-    return x_codes.new_empty((x_codes.shape[0], w_codes.shape[0]), dtype=dtype)
+    x_codes: Tensor,
+    x_scale: Tensor,
+    w_codes: Sequence[Tensor],
+    w_scales: Sequence[Tensor],
+    dtype: torch.dtype,
+) -> list[Tensor]:
+    return [x_codes.new_empty((len(x_codes), len(codes)), dtype=dtype) for codes in w_codes]
 
 
 @custom_op("bitnet::input_gradient", mutates_args=(), device_types="cpu")
@@ -50,7 +64,7 @@ def input_gradient(
     """Sum over the weights of ``(g @ w_codes) * w_scale``, in the dtype of g; on CPU alone.
 
     Elsewhere the rounding of g is left to the compiler; see :func:`scaled_product_through`. The
-    second result is a mark without a value: what takes it comes after this product.
+    second result is a zero: what adds it comes after this product.
 
     Args:
         grads: gradients of the outputs, ``[M, N_i]``.
@@ -59,7 +73,7 @@ def input_gradient(
         width: K, which packed rows do not tell.
         rounded: round every row of a gradient to int8 first, as ``gradient_codes`` does.
     """
-    return on_cpu.input_gradient(grads, w_codes, w_scales, width, rounded), _mark(grads[0])
+    return on_cpu.input_gradient(grads, w_codes, w_scales, width, rounded), _zero(grads[0])
 
 
 @input_gradient.register_fake
@@ -70,17 +84,15 @@ def _(
     width: int,
     rounded: bool,
 ) -> tuple[Tensor, Tensor]:
-    return grads[0].new_empty((grads[0].shape[0], width)), _mark(grads[0])
+    return grads[0].new_empty((grads[0].shape[0], width)), _zero(grads[0])
 
 
-def _mark(like: Tensor) -> Tensor:
-    return like.new_zeros(1)
+def _zero(like: Tensor) -> Tensor:
+    return like.new_zeros(1, dtype=torch.int8)
 
 
 @custom_op("bitnet::weight_gradient", mutates_args=(), device_types="cpu")
-def weight_gradient(
-    g: Tensor, x_codes: Tensor, x_scale: Tensor, dtype: torch.dtype, after: Tensor | None
-) -> Tensor:
+def weight_gradient(g: Tensor, x_codes: Tensor, x_scale: Tensor, dtype: torch.dtype) -> Tensor:
     """``g.T @ (x_codes * x_scale)``, operands in g's dtype; on CPU alone.
 
     Elsewhere the codes are made bf16 by the compiler and the product is the library's.
@@ -90,16 +102,12 @@ def weight_gradient(
         x_codes: int8 ``[M, in]``.
         x_scale: fp32 ``[M, 1]``.
         dtype: of the result ``[out, in]``.
-        after: the mark of a product that has to be made first. A gradient in fp32 that is made
-            early stands in memory while the rest of a layer's backward is at its fullest.
     """
     return on_cpu.weight_gradient(g, x_codes, x_scale, dtype)
 
 
 @weight_gradient.register_fake
-def _(
-    g: Tensor, x_codes: Tensor, x_scale: Tensor, dtype: torch.dtype, after: Tensor | None
-) -> Tensor:
+def _(g: Tensor, x_codes: Tensor, x_scale: Tensor, dtype: torch.dtype) -> Tensor:
     return g.new_empty((g.shape[1], x_codes.shape[1]), dtype=dtype)
 
 

@@ -8,7 +8,7 @@ from torch.library import opcheck
 from bitnet.quant import held_codes
 from bitnet.quant.activation import gradient_codes
 from bitnet.quant.engines.cpu import kernels, products
-from bitnet.quant.engines.product import input_gradient, scaled_product, weight_gradient
+from bitnet.quant.engines.product import input_gradient, scaled_products, weight_gradient
 
 SHAPES = [
     (1, 1, 1),
@@ -75,7 +75,7 @@ def test_a_product_is_exact(shape: tuple[int, int, int], dtype: torch.dtype, way
     part = _part(*shape)
     x, x_scale, w, scale = part
     for codes in (w, held_codes(w)):
-        got = scaled_product(x, x_scale, codes, scale, dtype)
+        (got,) = scaled_products(x, x_scale, [codes], [scale], dtype)
         assert got.dtype == dtype and torch.equal(got, _truth(part, dtype))
 
 
@@ -144,13 +144,13 @@ def test_largest_sums_do_not_saturate(way: str) -> None:
     x = torch.full((2, 6912), -128, dtype=torch.int8)
     w = torch.ones(3, 6912, dtype=torch.int8)
     one = torch.ones(2, 1)
-    got = scaled_product(x, one, w, torch.tensor(1.0), torch.float32)
+    (got,) = scaled_products(x, one, [w], [torch.tensor(1.0)], torch.float32)
     assert torch.equal(got, torch.full((2, 3), -128.0 * 6912))
 
 
 def test_a_slice_is_read_where_it_lies(way: str) -> None:
     x, x_scale, w, scale = _part(30, 40, 64)
-    got = scaled_product(x[::2], x_scale[::2], w, scale, torch.float32)
+    (got,) = scaled_products(x[::2], x_scale[::2], [w], [scale], torch.float32)
     assert torch.equal(got, _truth((x[::2], x_scale[::2], w, scale), torch.float32))
     grads, codes, scales = _gradients((30, 40, 20), 1, torch.bfloat16)
     for rounded in (False, True):
@@ -162,24 +162,26 @@ def test_a_slice_is_read_where_it_lies(way: str) -> None:
 def test_not_a_number_stays_one(way: str) -> None:
     x, x_scale, w, scale = _part(2, 3, 4)
     x_scale[1] = torch.nan
-    got = scaled_product(x, x_scale, w, scale, torch.bfloat16)
+    (got,) = scaled_products(x, x_scale, [w], [scale], torch.bfloat16)
     assert got[0].isfinite().all() and got[1].isnan().all()
 
 
 def test_operations_keep_torchs_rules() -> None:
-    opcheck(scaled_product, (*_part(6, 5, 12), torch.float32))
+    x, x_scale, w, scale = _part(6, 5, 12)
+    opcheck(scaled_products, (x, x_scale, [w, w[:3]], [scale, scale], torch.float32))
     for rounded in (False, True):
         opcheck(input_gradient, (*_gradients((6, 5, 12), 2, torch.bfloat16), 12, rounded))
 
 
 def test_threads_do_not_change_a_bit() -> None:
-    part = _part(500, 70, 300)
+    x, x_scale, w, scale = _part(500, 70, 300)
     grads = _gradients((500, 70, 300), 2, torch.bfloat16)
 
     def made() -> list[Tensor]:
         gradients = [input_gradient(*grads, 300, rounded)[0] for rounded in (False, True)]
-        weight = weight_gradient(grads[0][1], part[0], part[1], torch.float32, None)
-        return [scaled_product(*part, torch.bfloat16), *gradients, weight]
+        weight = weight_gradient(grads[0][1], x, x_scale, torch.float32)
+        y = scaled_products(x, x_scale, [w, w[:9]], [scale, scale], torch.bfloat16)
+        return [*y, *gradients, weight]
 
     threads = torch.get_num_threads()
     try:
@@ -198,9 +200,9 @@ def test_a_weight_gradient_sums_over_all_tokens(
     rows, outs, width = shape
     x_codes, x_scale, _, _ = _part(rows, outs, width)
     g = torch.randn(rows, outs, generator=torch.Generator().manual_seed(1)).to(dtype)
-    got = weight_gradient(g, x_codes, x_scale, torch.float32, None)
+    got = weight_gradient(g, x_codes, x_scale, torch.float32)
     expected = g.double().T @ (x_codes.float() * x_scale).to(dtype).double()
     rounded = dtype == torch.bfloat16 and way == "public"
     assert got.dtype == torch.float32
     assert (got - expected).norm() <= (3e-3 if rounded else 2e-6) * expected.norm()
-    opcheck(weight_gradient, (g, x_codes, x_scale, torch.float32, None))
+    opcheck(weight_gradient, (g, x_codes, x_scale, torch.float32))

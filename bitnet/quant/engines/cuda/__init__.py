@@ -23,6 +23,7 @@ __all__ = [
     "describe",
     "product",
     "product_through",
+    "products",
     "register",
     "served_by",
     "why_not",
@@ -88,6 +89,20 @@ def product(
         ValueError: operands of other dtypes or shapes.
     """
     return _chosen(operands_of([x_codes], [x_scale], [w_codes], [w_scale], dtype))
+
+
+def products(
+    x_codes: Tensor,
+    x_scale: Tensor,
+    w_codes: Sequence[Tensor],
+    w_scales: Sequence[Tensor],
+    dtype: torch.dtype,
+) -> list[Tensor]:
+    """:func:`product` with every weight that reads the input."""
+    return [
+        product(x_codes, x_scale, codes, scale, dtype)
+        for codes, scale in zip(w_codes, w_scales, strict=True)
+    ]
 
 
 def product_through(
@@ -161,10 +176,10 @@ def codes_of(x: Tensor, smallest_peak: float) -> tuple[Tensor, Tensor] | None:
 
 @cache
 def register() -> None:
-    """Make ``product`` the CUDA kernel of the op in ``engines/product.py``; once a process."""
-    from bitnet.quant.engines.product import scaled_product
+    """Make ``products`` the CUDA kernel of the op in ``engines/product.py``; once a process."""
+    from bitnet.quant.engines.product import scaled_products
 
-    scaled_product.register_kernel("cuda")(product)
+    scaled_products.register_kernel("cuda")(products)
 
 
 def describe(

@@ -177,7 +177,10 @@ def test_a_chosen_product_can_be_captured(tmp_path: Path, monkeypatch: pytest.Mo
     part = problem(300, 64, (128,), torch.bfloat16).parts[0]
 
     def call() -> torch.Tensor:
-        y: torch.Tensor = torch.ops.bitnet.scaled_product(*part, torch.bfloat16)
+        x_codes, x_scale, w_codes, w_scale = part
+        y: torch.Tensor = torch.ops.bitnet.scaled_products(
+            x_codes, x_scale, [w_codes], [w_scale], torch.bfloat16
+        )[0]
         return y
 
     expected = formula(Operands((part,), torch.bfloat16))

@@ -88,10 +88,11 @@ def test_transposing_for_the_input_s_gradient(monkeypatch: pytest.MonkeyPatch) -
 def test_registering_gives_the_ops_their_cuda_kernels() -> None:
     cuda.register()
     cuda.register()
-    for name in ("bitnet::scaled_product", "bitnet::scaled_product_through"):
+    for name in ("bitnet::scaled_products", "bitnet::scaled_product_through"):
         assert torch._C._dispatch_has_kernel_for_dispatch_key(name, "CUDA")
-    part = problem(4, 8, 16).parts[0]
-    on_cpu = torch.ops.bitnet.scaled_product(*part, torch.float32)
+    x_codes, x_scale, w_codes, w_scale = problem(4, 8, 16).parts[0]
+    operands = x_codes, x_scale, [w_codes], [w_scale]
+    (on_cpu,) = torch.ops.bitnet.scaled_products(*operands, torch.float32)
     assert torch.equal(on_cpu, multiply_by_library(problem(4, 8, 16, dtype=torch.float32)))
 
 
