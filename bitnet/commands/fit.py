@@ -20,7 +20,7 @@ from bitnet.config import TrainConfig
 from bitnet.config.saved import kinds_of, to_plain
 from bitnet.data import Tokenizer
 from bitnet.data.module import MixtureModule
-from bitnet.nn import Transformer
+from bitnet.nn import Transformer, cpu_norm
 from bitnet.nn.attention_kernel import attention_kernel
 from bitnet.nn.counts import eight_bit_flops_per_token
 from bitnet.planning import published_peak
@@ -67,6 +67,7 @@ def fit(
     trainer = build_trainer(config, run.path, loggers, callbacks)
     if is_main_process():
         _say_attention(config, device)
+        _say_norms(config, device)
         run.update_record(engine=engine, arithmetic=_arithmetic(config, net, peak, device))
         print_header(console, config, run, net, checkpoint, peak, engine)
     trainer.fit(module, datamodule=data, ckpt_path=checkpoint, weights_only=True)
@@ -111,6 +112,13 @@ def _say_attention(config: TrainConfig, device: torch.device) -> None:
             config.model.position,
             kernel.name,
         )
+
+
+def _say_norms(config: TrainConfig, device: torch.device) -> None:
+    """Name what makes the norms of blocks that are compiled for a CPU."""
+    if device.type == "cpu" and config.compile == "always" and config.model.norm == "rms":
+        served = cpu_norm.serves(compute_dtype(config.precision.compute))
+        _log.info("norms: %s", "AVX-512 kernel" if served else "compiled")
 
 
 def _checkpoint_header(config: TrainConfig) -> dict[str, Any]:

@@ -9,7 +9,8 @@ the gradient of y:
 which is what the straight-through estimator gives. Both sets of codes are exact in bf16. dW is
 always computed so; dX also with g rounded to 8 bits a row, whose scale can be taken out of the sum,
 while the ternary operand stays exact (arXiv 2304.13013 found the weights' gradient to be the one
-that needs the precision). What is kept for backward is the int8 input, half of what bf16 keeps.
+that needs the precision). What is kept for backward is the int8 input, half of what bf16 keeps; or
+nothing at all where a compiler can make it anew from what it keeps for a norm.
 """
 
 from __future__ import annotations
