@@ -114,7 +114,16 @@ def run(
         if roof is not None:
             bounds[shape.label] = roofline_of(shape, roof, own)
             say("\n" + "\n".join(bounds[shape.label]["text"]))
-        asked = {"shapes": ",".join(shapes), "rounds": rounds, "batch": batch, "device": device}
+        asked = {
+            "shapes": ",".join(shapes),
+            "rounds": rounds,
+            "batch": batch,
+            "device": device,
+            "threads": threads,
+            "contenders": None if tuple(contenders) == tuple(CONTENDERS) else ",".join(contenders),
+            "compile": None if compile == "auto" else compile,
+            "compile_mode": None if compile_mode == "default" else compile_mode,
+        }
         # After each shape: an hour's work is not lost with the last one.
         write(report_of(asked, task, rows, peak.source, bounds), output, plot, say)
     return rows

@@ -38,7 +38,8 @@ def report_of(
         peak: where the peak of the MFU comes from.
         bounds: rooflines by shape; empty if none were asked for.
     """
-    said = " ".join(f"{key}={value}" for key, value in asked.items() if value is not None)
+    given = [f"{key}={value}" for key, value in asked.items() if value is not None]
+    said = " ".join(f'"{each}"' if " " in each else each for each in given)
     gpu = torch.cuda.get_device_name() if task.device == "cuda" else None
     report = {
         "command": f"bitnet bench train {said}",
