@@ -57,6 +57,7 @@ def test_a_tiny_run_with_a_peer_that_is_not_installed(
     assert absent["note"] == ABSENT and "milliseconds" not in absent
     assert report["versions"]["torch"] == version("torch") and report["machine"]["threads"] == 1
     assert "roofline" in report and "shapes=tiny" in report["command"]
+    assert '"contenders=bitnet int8,pypi bitnet"' in report["command"]
     printed = capsys.readouterr().out
     assert ABSENT in printed and max(map(len, printed.splitlines())) <= 100
     page = output.with_suffix(".md").read_text()
