@@ -10,11 +10,10 @@
 #include <algorithm>
 #include <cmath>
 #include <cstdint>
-#include <cstdlib>
-#include <memory>
 
 #include "bf16_tiles.h"
 #include "exponential.h"
+#include "scratch.h"
 #include "words.h"
 
 namespace attention {
@@ -49,27 +48,10 @@ struct Problem {
   int64_t chunks() const { return parts(length, kKeys); }
   int64_t channel_tiles() const { return parts(width, kRows); }
   int64_t channel_panels() const { return parts(width, kCols); }
-  int64_t made_size() const { return channel_tiles() * kTileSize + 2 * kCols; }  // 16 rows at once
-};
-
-// Memory that is kept from call to call, aligned, and never given fresh values.
-template <typename T>
-class Kept {
- public:
-  T* get(int64_t count) {
-    if (count > size_) {
-      data_.reset(static_cast<T*>(std::aligned_alloc(64, (count * sizeof(T) + 63) / 64 * 64)));
-      size_ = count;
-    }
-    return data_.get();
+  // Written by tiles of channels, and read sixteen channels at once.
+  int64_t made_size() const {
+    return std::max(channel_tiles() * kRows, parts(width, 16) * 16) * kCols;
   }
-
- private:
-  struct Free {
-    void operator()(void* data) const { std::free(data); }
-  };
-  std::unique_ptr<T, Free> data_;
-  int64_t size_ = 0;
 };
 
 // 32 rows of words into a panel: their first words side by side, their second words, and so on.

@@ -15,23 +15,51 @@ constexpr int64_t kPanels = 8;                        // of queries, at once
 constexpr int kRowStep = kPanels * kCols / 2 + 8;     // words; not a power of two, for the cache
 constexpr int64_t kUnder = kTiles * kRows * kRowStep; // words of a chunk of keys under kPanels
 
-struct Work {                // one thread's
-  Kept<uint8_t> q_lanes, dy_lanes, q_pairs, dy_pairs, change_pairs;
-  Kept<int32_t> k_rows, v_rows, k_channels, shares, changes;
-  Kept<float> log_totals, means, dq, dk, dv;
-};
-
 // What is made of a head's queries: q and dy as lanes (the sum runs along channels) and as pairs of
 // queries (the sum runs along them), and two numbers of each.
 struct Queries {
-  const uint8_t *q_lanes, *dy_lanes;  // [panel, word, 32]
-  const uint8_t *q_pairs, *dy_pairs;  // [panel of channels, pair of queries, 32]
-  const float *log_totals, *means;
+  uint8_t *q_lanes, *dy_lanes;  // [panel, word, 32]
+  uint8_t *q_pairs, *dy_pairs;  // [panel of channels, pair of queries, 32]
+  float *log_totals, *means;
+
+  Queries(Scratch& scratch, const Problem& p) {
+    const int64_t queries = p.panels() * kCols, lanes = p.panels() * p.words() * kPanelBytes;
+    const int64_t pairs = p.channel_panels() * queries / 2 * kPanelBytes;
+    for (uint8_t** each : {&q_lanes, &dy_lanes}) *each = scratch.take<uint8_t>(lanes);
+    for (uint8_t** each : {&q_pairs, &dy_pairs}) *each = scratch.take<uint8_t>(pairs);
+    for (float** each : {&log_totals, &means}) *each = scratch.take<float>(queries);
+  }
 };
 
 struct Keys {                // of a chunk
-  const int32_t *k_rows, *v_rows;  // [tile, word, 14]
-  const int32_t* k_channels;       // [tile of channels, pair of keys, 14]
+  int32_t *k_rows, *v_rows;  // [tile, word, 14]
+  int32_t* k_channels;       // [tile of channels, pair of keys, 14]
+
+  Keys(Scratch& scratch, const Problem& p)
+      : k_rows(scratch.take<int32_t>(p.words() * kKeys)),
+        v_rows(scratch.take<int32_t>(p.words() * kKeys)),
+        k_channels(scratch.take<int32_t>(p.channel_tiles() * kRows * kKeys / 2)) {}
+};
+
+// Numbers of a chunk's sums, [tile, panel of channels, 14, 32].
+int64_t chunk_size(const Problem& p) { return kTiles * p.channel_panels() * kTileSize; }
+
+struct Work {                // one thread's
+  Queries queries;
+  Keys keys;
+  int32_t *shares, *changes;
+  uint8_t* change_pairs;
+  float *dq, *dk, *dv;
+
+  Work(Scratch& scratch, const Problem& p)
+      : queries(scratch, p),
+        keys(scratch, p),
+        shares(scratch.take<int32_t>(kUnder)),
+        changes(scratch.take<int32_t>(kUnder)),
+        change_pairs(scratch.take<uint8_t>(kPanels * kKeys / 2 * kPanelBytes)),
+        dq(scratch.take<float>(p.panels() * p.made_size())),
+        dk(scratch.take<float>(p.chunks() * chunk_size(p))),
+        dv(scratch.take<float>(p.chunks() * chunk_size(p))) {}
 };
 
 // Pairs of all queries, panels of 32 channels one after the other.
@@ -59,42 +87,34 @@ float mean_of(const uint16_t* y, const uint16_t* dy, int64_t width) {
   return _mm512_reduce_add_ps(sum);
 }
 
-Queries pack_queries(const Problem& p, const Tensor tensors[5], const float* log_totals,
-                     int64_t batch, int64_t head, Work& work) {
+void pack_queries(const Problem& p, const Tensor tensors[5], const float* log_totals,
+                  int64_t batch, int64_t head, const Queries& packed) {
   const uint16_t *q = tensors[0].at(batch, head), *y = tensors[3].at(batch, head),
                  *dy = tensors[4].at(batch, head);
-  const int64_t lanes = p.panels() * p.words() * kPanelBytes, queries = p.panels() * kCols;
-  const int64_t pairs = p.channel_panels() * queries / 2 * kPanelBytes;
-  uint8_t* const packed[4] = {work.q_lanes.get(lanes), work.dy_lanes.get(lanes),
-                              work.q_pairs.get(pairs), work.dy_pairs.get(pairs)};
-  pack_all_lanes(p, q, tensors[0].token_step, packed[0]);
-  pack_all_lanes(p, dy, tensors[4].token_step, packed[1]);
-  pack_pairs(p, q, tensors[0].token_step, packed[2]);
-  pack_pairs(p, dy, tensors[4].token_step, packed[3]);
-  float *const totals = work.log_totals.get(queries), *const means = work.means.get(queries);
-  for (int64_t query = 0; query < queries; ++query) {
+  pack_all_lanes(p, q, tensors[0].token_step, packed.q_lanes);
+  pack_all_lanes(p, dy, tensors[4].token_step, packed.dy_lanes);
+  pack_pairs(p, q, tensors[0].token_step, packed.q_pairs);
+  pack_pairs(p, dy, tensors[4].token_step, packed.dy_pairs);
+  for (int64_t query = 0; query < p.panels() * kCols; ++query) {
     const bool there = query < p.length;
     // Shares of queries that are not there are exp(-1e30), which is 0.
-    totals[query] = there ? log_totals[(batch * p.heads + head) * p.length + query] : -kLowest;
-    means[query] = there ? mean_of(y + query * tensors[3].token_step,
-                                   dy + query * tensors[4].token_step, p.width)
-                         : 0.0f;
+    packed.log_totals[query] =
+        there ? log_totals[(batch * p.heads + head) * p.length + query] : -kLowest;
+    packed.means[query] = there ? mean_of(y + query * tensors[3].token_step,
+                                          dy + query * tensors[4].token_step, p.width)
+                                : 0.0f;
   }
-  return {packed[0], packed[1], packed[2], packed[3], totals, means};
 }
 
-Keys pack_keys(const Problem& p, const Tensor tensors[5], int64_t batch, int64_t head,
-               int64_t first, Work& work) {
+void pack_keys(const Problem& p, const Tensor tensors[5], int64_t batch, int64_t head,
+               int64_t first, const Keys& packed) {
   const int64_t count = std::min<int64_t>(kKeys, p.length - first);
-  const int64_t words = p.words() * kKeys;
-  int32_t *const k_rows = work.k_rows.get(words), *const v_rows = work.v_rows.get(words);
-  int32_t* const channels = work.k_channels.get(p.channel_tiles() * kRows * kKeys / 2);
   const Tensor &k = tensors[1], &v = tensors[2];
   const uint16_t* const k_at = k.at(batch, head) + first * k.token_step;
-  pack_rows(k_at, k.token_step, count, p.words(), k_rows);
-  pack_rows(v.at(batch, head) + first * v.token_step, v.token_step, count, p.words(), v_rows);
-  pack_channels(k_at, k.token_step, count, p.width, channels);
-  return {k_rows, v_rows, channels};
+  pack_rows(k_at, k.token_step, count, p.words(), packed.k_rows);
+  pack_rows(v.at(batch, head) + first * v.token_step, v.token_step, count, p.words(),
+            packed.v_rows);
+  pack_channels(k_at, k.token_step, count, p.width, packed.k_channels);
 }
 
 // Shares of one tile of keys under 16 queries, and the changes of their scores: by rows, and the
@@ -120,19 +140,21 @@ void change(const Problem& p, const Lanes& lanes, int64_t key, const float* prod
   }
 }
 
-// A chunk of keys under one head's panels of queries `from` to `end`, at most kPanels.
-void go_back(const Problem& p, const Queries& queries, const Keys& keys, int64_t batch,
-             int64_t head, int64_t first, int64_t from, int64_t end, float* dk, float* dv,
-             Work& work) {
-  int32_t *const shares = work.shares.get(kUnder), *const changes = work.changes.get(kUnder);
-  uint8_t* const change_pairs = work.change_pairs.get(kPanels * kKeys / 2 * kPanelBytes);
+// A chunk of keys, packed, under one head's panels of queries `from` to `end`, at most kPanels.
+void go_back(const Problem& p, const Work& work, int64_t batch, int64_t head, int64_t first,
+             int64_t from, int64_t end) {
+  const Queries& queries = work.queries;
+  const Keys& keys = work.keys;
+  int32_t *const shares = work.shares, *const changes = work.changes;
+  float* const dk = work.dk + first / kKeys * chunk_size(p);
+  float* const dv = work.dv + first / kKeys * chunk_size(p);
   const int64_t lane_bytes = p.words() * kPanelBytes, tiles = p.channel_tiles();
   const int64_t seen_by_last = parts(end * kCols - first, kRows);
   const int64_t here = std::min<int64_t>(kTiles, seen_by_last);
   for (int64_t panel = from; panel < end; ++panel) {
     const Lanes lanes[2] = {{p, batch, head, panel * kCols}, {p, batch, head, panel * kCols + 16}};
     const int64_t seen = std::min<int64_t>(kTiles, parts((panel + 1) * kCols - first, kRows));
-    uint8_t* const own_pairs = change_pairs + (panel - from) * kKeys / 2 * kPanelBytes;
+    uint8_t* const own_pairs = work.change_pairs + (panel - from) * kKeys / 2 * kPanelBytes;
     for (int64_t t = 0; t < seen; ++t) {
       alignas(64) float products[kTileSize], gains[kTileSize];
       tile(keys.k_rows + t * p.words() * kRows, queries.q_lanes + panel * lane_bytes, p.words(),
@@ -147,7 +169,7 @@ void go_back(const Problem& p, const Queries& queries, const Keys& keys, int64_t
                shares + at, changes + at, own_pairs + t * kRows / 2 * kPanelBytes + 64 * half);
       }
     }
-    float* const dq = work.dq.get(0) + panel * p.made_size();
+    float* const dq = work.dq + panel * p.made_size();
     for (int64_t t = 0; t < tiles; ++t)
       tile<1, kRows, true>(keys.k_channels + t * kKeys / 2 * kRows, own_pairs, seen * kRows / 2,
                            dq + t * kTileSize);
@@ -167,7 +189,7 @@ void go_back(const Problem& p, const Queries& queries, const Keys& keys, int64_t
   }
 }
 
-// Sums of a chunk's keys, [tile, panel of channels, 14, 32], become rows of bf16.
+// Sums of a chunk's keys become rows of bf16.
 void store_keys(const Problem& p, const float* made, int64_t count, uint16_t* to, int64_t step) {
   for (int64_t key = 0; key < count; ++key) {
     const float* const row =
@@ -191,45 +213,44 @@ void store_queries(const Problem& p, const float* dq, uint16_t* to, int64_t step
 
 // dq [batch, length, heads, width], dk and dv [batch, length, kv_heads, width] of q, k, v, y and dy
 // as `tensors`, and the logarithms that forward gave.
-extern "C" void bitnet_attention_gradient(const attention::Problem* problem,
-                                          const attention::Tensor* tensors,
-                                          const float* log_totals, uint16_t* dq, uint16_t* dk,
-                                          uint16_t* dv) {
+extern "C" int64_t bitnet_attention_gradient(const attention::Problem* problem,
+                                             const attention::Tensor* tensors,
+                                             const float* log_totals, uint16_t* dq, uint16_t* dk,
+                                             uint16_t* dv, uint8_t* memory) {
   const Problem& p = *problem;
   const int64_t sharing = p.heads / p.kv_heads;
-  const int64_t chunk_size = kTiles * p.channel_panels() * kTileSize;
+  const int64_t sums = p.chunks() * chunk_size(p);  // of dk and of dv
+  Scratch scratch(memory);
+  const PerThread own_work(scratch, [&](Scratch& own) { return Work(own, p); });
+  if (scratch.counts_only()) return scratch.bytes();
 #pragma omp parallel
   {
-    static thread_local Work work;
+    const Work work = own_work.own();
 #pragma omp for schedule(dynamic)
     for (int64_t job = 0; job < p.batch * p.kv_heads; ++job) {
       const int64_t batch = job / p.kv_heads, kv_head = job % p.kv_heads;
-      float* const dk_made = work.dk.get(p.chunks() * chunk_size);
-      float* const dv_made = work.dv.get(p.chunks() * chunk_size);
-      std::fill_n(dk_made, p.chunks() * chunk_size, 0.0f);
-      std::fill_n(dv_made, p.chunks() * chunk_size, 0.0f);
+      std::fill_n(work.dk, sums, 0.0f);
+      std::fill_n(work.dv, sums, 0.0f);
       for (int64_t head = kv_head * sharing; head < (kv_head + 1) * sharing; ++head) {
-        const Queries queries = pack_queries(p, tensors, log_totals, batch, head, work);
-        float* const dq_made = work.dq.get(p.panels() * p.made_size());
-        std::fill_n(dq_made, p.panels() * p.made_size(), 0.0f);
+        pack_queries(p, tensors, log_totals, batch, head, work.queries);
+        std::fill_n(work.dq, p.panels() * p.made_size(), 0.0f);
         for (int64_t chunk = 0; chunk < p.chunks(); ++chunk) {
           const int64_t first = chunk * kKeys;
-          const Keys keys = pack_keys(p, tensors, batch, kv_head, first, work);
+          pack_keys(p, tensors, batch, kv_head, first, work.keys);
           for (int64_t from = first / kCols; from < p.panels(); from += kPanels)
-            go_back(p, queries, keys, batch, head, first, from,
-                    std::min(from + kPanels, p.panels()), dk_made + chunk * chunk_size,
-                    dv_made + chunk * chunk_size, work);
+            go_back(p, work, batch, head, first, from, std::min(from + kPanels, p.panels()));
         }
-        store_queries(p, dq_made, dq + (batch * p.length * p.heads + head) * p.width,
+        store_queries(p, work.dq, dq + (batch * p.length * p.heads + head) * p.width,
                       p.heads * p.width);
       }
       for (int64_t chunk = 0; chunk < p.chunks(); ++chunk) {
         const int64_t first = chunk * kKeys, count = std::min<int64_t>(kKeys, p.length - first);
         const int64_t place = ((batch * p.length + first) * p.kv_heads + kv_head) * p.width;
         const int64_t step = p.kv_heads * p.width;
-        store_keys(p, dk_made + chunk * chunk_size, count, dk + place, step);
-        store_keys(p, dv_made + chunk * chunk_size, count, dv + place, step);
+        store_keys(p, work.dk + chunk * chunk_size(p), count, dk + place, step);
+        store_keys(p, work.dv + chunk * chunk_size(p), count, dv + place, step);
       }
     }
   }
+  return scratch.bytes();
 }

@@ -14,25 +14,33 @@ struct Keys {                // of one key-value head, packed
   const int32_t* by_channels;  // values: [chunk, tile of channels, pair of keys, 14]
 };
 
+int64_t row_words(const Problem& p) { return p.words() * kKeys; }  // of a chunk
+int64_t channel_words(const Problem& p) { return p.channel_tiles() * kRows * kKeys / 2; }
+
 struct Work {                // one thread's
-  Kept<int32_t> by_rows, by_channels;
-  Kept<uint8_t> queries, shares;
-  Kept<float> scores, made;
+  int32_t *by_rows, *by_channels;
+  uint8_t *queries, *shares;
+  float *scores, *made;
+
+  Work(Scratch& scratch, const Problem& p)
+      : by_rows(scratch.take<int32_t>(p.chunks() * row_words(p))),
+        by_channels(scratch.take<int32_t>(p.chunks() * channel_words(p))),
+        queries(scratch.take<uint8_t>(p.words() * kPanelBytes)),
+        shares(scratch.take<uint8_t>(kKeys / 2 * kPanelBytes)),
+        scores(scratch.take<float>(kTiles * kTileSize)),
+        made(scratch.take<float>(p.made_size())) {}
 };
 
 Keys pack(const Problem& p, const Tensor& k, const Tensor& v, int64_t batch, int64_t head,
-          Work& work) {
-  const int64_t row_words = p.words() * kKeys, channel_words = p.channel_tiles() * kRows * kKeys / 2;
-  int32_t* const rows = work.by_rows.get(p.chunks() * row_words);
-  int32_t* const channels = work.by_channels.get(p.chunks() * channel_words);
+          const Work& work) {
   for (int64_t chunk = 0; chunk < p.chunks(); ++chunk) {
     const int64_t first = chunk * kKeys, count = std::min<int64_t>(kKeys, p.length - first);
     pack_rows(k.at(batch, head) + first * k.token_step, k.token_step, count, p.words(),
-              rows + chunk * row_words);
+              work.by_rows + chunk * row_words(p));
     pack_channels(v.at(batch, head) + first * v.token_step, v.token_step, count, p.width,
-                  channels + chunk * channel_words);
+                  work.by_channels + chunk * channel_words(p));
   }
-  return {rows, channels};
+  return {work.by_rows, work.by_channels};
 }
 
 // Scores of 16 lanes become shares of a peak that they may raise; what was made before is corrected.
@@ -68,12 +76,10 @@ void soften(const Lanes& lanes, int64_t first, int64_t count, int64_t channels, 
 
 // The panel of queries from `query` on, of one head.
 void attend(const Problem& p, const Keys& keys, const Tensor& q, int64_t batch, int64_t head,
-            int64_t query, uint16_t* y, int64_t y_step, float* log_totals, Work& work) {
+            int64_t query, uint16_t* y, int64_t y_step, float* log_totals, const Work& work) {
   const int64_t count = std::min<int64_t>(kCols, p.length - query), tiles = p.channel_tiles();
-  uint8_t* const panel = work.queries.get(p.words() * kPanelBytes);
-  uint8_t* const shares = work.shares.get(kKeys / 2 * kPanelBytes);
-  float* const scores = work.scores.get(kTiles * kTileSize);
-  float* const made = work.made.get(p.made_size());
+  uint8_t *const panel = work.queries, *const shares = work.shares;
+  float *const scores = work.scores, *const made = work.made;
   pack_lanes(q.at(batch, head) + query * q.token_step, q.token_step, count, p.words(), panel);
   std::fill_n(made, p.made_size(), 0.0f);
   const Lanes lanes[2] = {{p, batch, head, query}, {p, batch, head, query + 16}};
@@ -110,13 +116,17 @@ void attend(const Problem& p, const Keys& keys, const Tensor& q, int64_t batch, 
 
 // y [batch, length, heads, width] and the logarithm of every softmax's total,
 // [batch, heads, length], of q, k and v as `tensors`; see attention.h.
-extern "C" void bitnet_attention(const attention::Problem* problem,
-                                 const attention::Tensor* tensors, uint16_t* y, float* log_totals) {
+extern "C" int64_t bitnet_attention(const attention::Problem* problem,
+                                    const attention::Tensor* tensors, uint16_t* y,
+                                    float* log_totals, uint8_t* memory) {
   const Problem& p = *problem;
+  Scratch scratch(memory);
+  const PerThread own_work(scratch, [&](Scratch& own) { return Work(own, p); });
+  if (scratch.counts_only()) return scratch.bytes();
   const int64_t sharing = p.heads / p.kv_heads;
 #pragma omp parallel
   {
-    static thread_local Work work;
+    const Work work = own_work.own();
 #pragma omp for schedule(dynamic)
     for (int64_t job = 0; job < p.batch * p.kv_heads; ++job) {
       const int64_t batch = job / p.kv_heads, kv_head = job % p.kv_heads;
@@ -130,6 +140,7 @@ extern "C" void bitnet_attention(const attention::Problem* problem,
       }
     }
   }
+  return scratch.bytes();
 }
 
 extern "C" int bitnet_attends_here() {

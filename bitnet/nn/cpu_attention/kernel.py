@@ -8,7 +8,7 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
-from bitnet.native import Library
+from bitnet.native import Library, run_with_scratch
 
 _LIBRARY = Library("attention", Path(__file__).parent, "bitnet_attends_here", "AVX-512 BF16")
 
@@ -58,7 +58,8 @@ def forward(
     y_BHTK, log_totals_BHT = like_output(q_BHTK), like_totals(q_BHTK)
     slopes_H, documents_BT = _plain(slopes_H, torch.float32), _plain(documents_BT, torch.int32)
     problem = _problem(q_BHTK, k_BJTK, scale, slopes_H, documents_BT)
-    _LIBRARY.load().bitnet_attention(
+    run_with_scratch(
+        _LIBRARY.load().bitnet_attention,
         ctypes.byref(problem),
         _tensors(q_BHTK, k_BJTK, v_BJTK),
         *map(_address, (y_BHTK, log_totals_BHT)),
@@ -84,7 +85,8 @@ def backward(
     gradients = like_output(q_BHTK), like_output(k_BJTK), like_output(v_BJTK)
     slopes_H, documents_BT = _plain(slopes_H, torch.float32), _plain(documents_BT, torch.int32)
     problem = _problem(q_BHTK, k_BJTK, scale, slopes_H, documents_BT)
-    _LIBRARY.load().bitnet_attention_gradient(
+    run_with_scratch(
+        _LIBRARY.load().bitnet_attention_gradient,
         ctypes.byref(problem),
         _tensors(q_BHTK, k_BJTK, v_BJTK, y_BHTK, dy_BHTK),
         *map(_address, (log_totals_BHT, *gradients)),

@@ -53,13 +53,16 @@ void change(const uint16_t* gate, const uint16_t* up, const float* gain, const f
 }
 
 template <typename Activation>
-void make_all(const Problem& p, const float* inverse_rms, uint16_t* dy, uint16_t* d_gate,
-              float* d_gain) {
+int64_t make_all(const Problem& p, const float* inverse_rms, uint16_t* dy, uint16_t* d_gate,
+                 float* d_gain, uint8_t* memory) {
   const int64_t blocks = blocks_of(p.rows), step = in_sixteens(p.width);
-  float* const gains = reinterpret_cast<float*>(scratch.get(blocks * step * sizeof(float)));
+  Scratch scratch(memory);
+  auto* const gains = scratch.take<float>(blocks * step);
+  const auto own_cores = own_rows(scratch, p.width);
+  if (scratch.counts_only()) return scratch.bytes();
 #pragma omp parallel
   {
-    float* const cores = own_floats(step);
+    float* const cores = own_cores.own();
 #pragma omp for schedule(dynamic)
     for (int64_t block = 0; block < blocks; ++block) {
       float* const own = gains + block * step;
@@ -75,14 +78,16 @@ void make_all(const Problem& p, const float* inverse_rms, uint16_t* dy, uint16_t
     }
     add_up(gains, blocks, p.width, d_gain);
   }
+  return scratch.bytes();
 }
 
 }  // namespace
 
 // d_gate [rows, width] in bf16 and d_gain [width]; dy [rows, width] becomes d_up.
-extern "C" void bitnet_gated_norm_gradient(const gated_norm::Problem* problem,
-                                           const float* inverse_rms, uint16_t* dy,
-                                           uint16_t* d_gate, float* d_gain) {
-  if (problem->activation == 0) return make_all<Silu>(*problem, inverse_rms, dy, d_gate, d_gain);
-  make_all<SquaredRelu>(*problem, inverse_rms, dy, d_gate, d_gain);
+extern "C" int64_t bitnet_gated_norm_gradient(const gated_norm::Problem* problem,
+                                              const float* inverse_rms, uint16_t* dy,
+                                              uint16_t* d_gate, float* d_gain, uint8_t* memory) {
+  const Problem& p = *problem;
+  if (p.activation == 0) return make_all<Silu>(p, inverse_rms, dy, d_gate, d_gain, memory);
+  return make_all<SquaredRelu>(p, inverse_rms, dy, d_gate, d_gain, memory);
 }

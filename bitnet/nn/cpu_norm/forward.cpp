@@ -43,10 +43,13 @@ void scale_row(const float* h, const float* gain, float inverse_rms, int64_t wid
 }
 
 template <typename Activation>
-void make_all(const Problem& p, float eps, uint16_t* y, float* inverse_rms) {
+int64_t make_all(const Problem& p, float eps, uint16_t* y, float* inverse_rms, uint8_t* memory) {
+  Scratch scratch(memory);
+  const auto own_h = own_rows(scratch, p.width);
+  if (scratch.counts_only()) return scratch.bytes();
 #pragma omp parallel
   {
-    float* const h = own_floats(in_sixteens(p.width));
+    float* const h = own_h.own();
 #pragma omp for schedule(dynamic, kRowsAtOnce)
     for (int64_t row = 0; row < p.rows; ++row) {
       const float squares = make_row<Activation>(p.gate.at(row), p.up.at(row), p.width, h);
@@ -54,15 +57,16 @@ void make_all(const Problem& p, float eps, uint16_t* y, float* inverse_rms) {
       scale_row(h, p.gain, inverse_rms[row], p.width, y + row * p.width);
     }
   }
+  return scratch.bytes();
 }
 
 }  // namespace
 
 // y [rows, width] in bf16 and inverse_rms [rows].
-extern "C" void bitnet_gated_norm(const gated_norm::Problem* problem, float eps, uint16_t* y,
-                                  float* inverse_rms) {
-  if (problem->activation == 0) return make_all<Silu>(*problem, eps, y, inverse_rms);
-  make_all<SquaredRelu>(*problem, eps, y, inverse_rms);
+extern "C" int64_t bitnet_gated_norm(const gated_norm::Problem* problem, float eps, uint16_t* y,
+                                     float* inverse_rms, uint8_t* memory) {
+  if (problem->activation == 0) return make_all<Silu>(*problem, eps, y, inverse_rms, memory);
+  return make_all<SquaredRelu>(*problem, eps, y, inverse_rms, memory);
 }
 
 extern "C" int bitnet_norms_here() {

@@ -33,10 +33,9 @@ struct Problem {
   int64_t activation;  // 0: silu, 1: squared ReLU
 };
 
-// This thread's memory for one row in fp32, and for what else it has to hold.
-inline float* own_floats(int64_t count) {
-  static thread_local Scratch own;
-  return reinterpret_cast<float*>(own.get(count * sizeof(float)));
+// Each thread's memory for one row in fp32.
+inline auto own_rows(Scratch& scratch, int64_t width) {
+  return PerThread(scratch, [=](Scratch& own) { return own.take<float>(in_sixteens(width)); });
 }
 
 // Asks for sixteen numbers that the next row wants; past the end of all rows it does nothing.

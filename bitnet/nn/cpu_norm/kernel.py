@@ -8,7 +8,7 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
-from bitnet.native import Library
+from bitnet.native import Library, run_with_scratch
 
 ACTIVATIONS = ("silu", "relu2")
 """Those that there are kernels for, in C's order."""
@@ -58,8 +58,10 @@ def forward(
     y, inverse_rms = like_rows(gate), like_norms(gate)
     gate, up, gain_F = _lined_up(gate), _lined_up(up), gain_F.contiguous()
     problem = _problem(gate, up, gain_F, activation)
-    _LIBRARY.load().bitnet_gated_norm(
-        ctypes.byref(problem), ctypes.c_float(eps), *map(_address, (y, inverse_rms))
+    run_with_scratch(
+        _LIBRARY.load().bitnet_gated_norm,
+        *(ctypes.byref(problem), ctypes.c_float(eps)),
+        *map(_address, (y, inverse_rms)),
     )
     return y, inverse_rms
 
@@ -89,8 +91,10 @@ def backward(
     gate, up, gain_F = _lined_up(gate), _lined_up(up), gain_F.contiguous()
     inverse_rms = inverse_rms.contiguous()
     problem = _problem(gate, up, gain_F, activation)
-    _LIBRARY.load().bitnet_gated_norm_gradient(
-        ctypes.byref(problem), *map(_address, (inverse_rms, dy, d_gate, d_gain_F))
+    run_with_scratch(
+        _LIBRARY.load().bitnet_gated_norm_gradient,
+        ctypes.byref(problem),
+        *map(_address, (inverse_rms, dy, d_gate, d_gain_F)),
     )
     return d_gate
 
@@ -109,7 +113,8 @@ def norm_backward(
     """
     assert dy.is_contiguous() and d_gain_F.is_contiguous()
     x, gain_F, inverse_rms = x.contiguous(), gain_F.contiguous(), inverse_rms.contiguous()
-    _LIBRARY.load().bitnet_norm_gradient(
+    run_with_scratch(
+        _LIBRARY.load().bitnet_norm_gradient,
         *map(_address, (x, gain_F, inverse_rms)),
         *map(ctypes.c_int64, (x.numel() // x.shape[-1], x.shape[-1])),
         *map(_address, (dy, d_gain_F)),

@@ -47,11 +47,14 @@ void change(const Norm& p, int64_t row, float mean, uint16_t* dy) {
 }  // namespace
 
 // dy [rows, width] becomes dx; d_gain is [width].
-extern "C" void bitnet_norm_gradient(const uint16_t* x, const float* gain, const float* inverse_rms,
-                                     int64_t rows, int64_t width, uint16_t* dy, float* d_gain) {
+extern "C" int64_t bitnet_norm_gradient(const uint16_t* x, const float* gain,
+                                        const float* inverse_rms, int64_t rows, int64_t width,
+                                        uint16_t* dy, float* d_gain, uint8_t* memory) {
   const Norm p{x, gain, inverse_rms, rows, width};
   const int64_t blocks = gains::blocks_of(rows), step = gains::in_sixteens(width);
-  float* const sums = reinterpret_cast<float*>(scratch.get(blocks * step * sizeof(float)));
+  Scratch scratch(memory);
+  auto* const sums = scratch.take<float>(blocks * step);
+  if (scratch.counts_only()) return scratch.bytes();
 #pragma omp parallel
   {
 #pragma omp for schedule(dynamic)
@@ -66,4 +69,5 @@ extern "C" void bitnet_norm_gradient(const uint16_t* x, const float* gain, const
     }
     gains::add_up(sums, blocks, width, d_gain);
   }
+  return scratch.bytes();
 }

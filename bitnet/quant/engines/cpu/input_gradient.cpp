@@ -71,28 +71,32 @@ void store(const float* made, int64_t rows, int64_t panels, int64_t left, int64_
   }
 }
 
-// One thread's rows, and what became of them.
+// One thread's rows, and what became of them in `panels` of columns.
 struct Block {
-  std::vector<int32_t> rows = std::vector<int32_t>(kTilesDown * kDepth / 2 * kRows);
-  std::vector<float> made;
+  int32_t* rows;
+  float* made;
+
+  Block(Scratch& scratch, int64_t panels)
+      : rows(scratch.take<int32_t>(kTilesDown * kDepth / 2 * kRows)),
+        made(scratch.take<float>(kTilesDown * panels * kTileSize)) {}
 };
 
 void multiply(const Part& part, const uint8_t* panel_codes, int64_t panels, int64_t row,
-              int64_t count, bool first, Block& block) {
+              int64_t count, bool first, const Block& block) {
   const int64_t panel_bytes = pair_count(part.out) * 4 * kCols;
   for (int64_t n = 0; n < part.out; n += kDepth) {
     const int64_t depth = std::min(kDepth, part.out - n);
     for (int64_t r = 0; r < count; r += kRows)
       words_side_by_side<kRows>(part.gradient + (row + r) * part.out + n, 2 * part.out, 2 * depth,
                                 static_cast<int>(std::min<int64_t>(kRows, count - r)),
-                                block.rows.data() + r * kDepth / 2);
+                                block.rows + r * kDepth / 2);
     for (int64_t panel = 0; panel < panels; ++panel) {
       for (int64_t r = 0; r < count; r += kRows) {
         alignas(64) float sums[kTileSize];
-        tile(block.rows.data() + r * kDepth / 2,
+        tile(block.rows + r * kDepth / 2,
              panel_codes + panel * panel_bytes + n / 2 * 4 * kCols, pair_count(depth), sums);
         put_away(sums, part.scale, first && n == 0,
-                 block.made.data() + (r / kRows * panels + panel) * kTileSize);
+                 block.made + (r / kRows * panels + panel) * kTileSize);
       }
     }
   }
@@ -101,10 +105,10 @@ void multiply(const Part& part, const uint8_t* panel_codes, int64_t panels, int6
 }  // namespace
 
 // dx [height, in] bf16 is the sum over the parts of (gradient codes) * scale.
-extern "C" void bitnet_input_gradient(int count, const uint16_t* const* gradients,
-                                      const uint8_t* const* codes, const float* const* scales,
-                                      const int64_t* outs, int64_t height, int64_t in,
-                                      uint16_t* dx) {
+extern "C" int64_t bitnet_input_gradient(int count, const uint16_t* const* gradients,
+                                         const uint8_t* const* codes, const float* const* scales,
+                                         const int64_t* outs, int64_t height, int64_t in,
+                                         uint16_t* dx, uint8_t* memory) {
   const int64_t panels = (in + kCols - 1) / kCols;
   const int64_t blocks = (height + kRowsAtOnce - 1) / kRowsAtOnce;
   std::vector<Part> parts;
@@ -114,12 +118,13 @@ extern "C" void bitnet_input_gradient(int count, const uint16_t* const* gradient
     pair_total += pair_count(outs[p]);
   }
   const int64_t group = pieces_at_once(panels, pair_total * 4 * kCols);
-  uint8_t* const packed = scratch.get(group * pair_total * 4 * kCols);
+  Scratch scratch(memory);
+  auto* const packed = scratch.take<uint8_t>(group * pair_total * 4 * kCols);
+  const PerThread own_blocks(scratch, [&](Scratch& own) { return Block(own, group); });
+  if (scratch.counts_only()) return scratch.bytes();
 #pragma omp parallel
   {
-    static thread_local Block block;
-    if (static_cast<int64_t>(block.made.size()) < kTilesDown * group * kTileSize)
-      block.made.resize(kTilesDown * group * kTileSize);
+    const Block block = own_blocks.own();
     for (int64_t start = 0; start < panels; start += group) {
       const int64_t here = std::min(group, panels - start);
 #pragma omp for schedule(dynamic, 4)
@@ -135,8 +140,9 @@ extern "C" void bitnet_input_gradient(int count, const uint16_t* const* gradient
         const int64_t rows = std::min<int64_t>(kRowsAtOnce, height - row);
         for (int p = 0; p < count; ++p)
           multiply(parts[p], part_of(parts, packed, here, p), here, row, rows, p == 0, block);
-        store(block.made.data(), rows, here, in - column, in, dx + row * in + column);
+        store(block.made, rows, here, in - column, in, dx + row * in + column);
       }
     }
   }
+  return scratch.bytes();
 }

@@ -148,27 +148,35 @@ void store(const float* made, int rows, int64_t cols, T* y, int64_t stride) {
   }
 }
 
-struct Packed {                  // rows of one block and part, ready for tiles
-  std::vector<int8_t> rounded;   // codes of rows that came as numbers
-  std::vector<int8_t> codes;
-  int32_t own[kRowsAtOnce];      // sums of each row's codes
-  float factors[kRowsAtOnce];    // the row's scale times the weight's
+struct Packed {      // rows of one block and part, ready for tiles
+  int8_t* rounded;   // codes of rows that came as numbers
+  int8_t* codes;
+  int32_t* own;      // sums of each row's codes
+  float* factors;    // the row's scale times the weight's
+
+  Packed(Scratch& scratch, const Rows& rows)
+      : rounded(scratch.take<int8_t>(rows.codes == nullptr ? kRowsAtOnce * rows.width : 0)),
+        codes(scratch.take<int8_t>(kRowsAtOnce * 4 * groups(rows.width))),
+        own(scratch.take<int32_t>(kRowsAtOnce)),
+        factors(scratch.take<float>(kRowsAtOnce)) {}
 };
 
+std::vector<Packed> take_packed(Scratch& scratch, const Rows* rows, int parts) {
+  std::vector<Packed> packed;
+  for (int p = 0; p < parts; ++p) packed.emplace_back(scratch, rows[p]);
+  return packed;
+}
+
 template <typename T>
-void pack_block(const Rows& rows, float scale, int64_t first, int64_t count, Packed& packed) {
+void pack_block(const Rows& rows, float scale, int64_t first, int64_t count,
+                const Packed& packed) {
   const int64_t width = rows.width, tile_bytes = kRows * 4 * groups(width);
-  packed.codes.resize(kTilesDown * tile_bytes);
-  const int8_t* codes = rows.codes + first * width;
-  if (rows.codes == nullptr) {
-    packed.rounded.resize(kRowsAtOnce * width);
-    codes = packed.rounded.data();
-  }
+  const int8_t* codes = rows.codes == nullptr ? packed.rounded : rows.codes + first * width;
   for (int64_t r = 0; r < count; ++r) {
     float own;
     if (rows.codes == nullptr) {
       const T* numbers = static_cast<const T*>(rows.numbers) + (first + r) * width;
-      own = round_row(numbers, width, packed.rounded.data() + r * width);
+      own = round_row(numbers, width, packed.rounded + r * width);
     } else {
       own = rows.scales[first + r];
     }
@@ -178,13 +186,13 @@ void pack_block(const Rows& rows, float scale, int64_t first, int64_t count, Pac
   for (int64_t r = 0; r < count; r += kRows) {
     const int here = static_cast<int>(std::min<int64_t>(kRows, count - r));
     words_side_by_side<kRows>(codes + r * width, width, width, here,
-                              packed.codes.data() + r / kRows * tile_bytes);
+                              packed.codes + r / kRows * tile_bytes);
   }
 }
 
 template <typename T>
-void products(const Rows* rows, const Weights* weights, int parts, int64_t height, int64_t out,
-              T* y) {
+int64_t products(const Rows* rows, const Weights* weights, int parts, int64_t height, int64_t out,
+                 T* y, uint8_t* memory) {
   const int64_t panels = (out + kCols - 1) / kCols;
   int64_t panel_bytes = 0;  // of a panel of every part
   std::vector<int64_t> places;
@@ -193,12 +201,15 @@ void products(const Rows* rows, const Weights* weights, int parts, int64_t heigh
     panel_bytes += kCols * 4 * groups(rows[p].width);
   }
   const int64_t group = pieces_at_once(panels, panel_bytes);
-  uint8_t* const packed_weights = scratch.get(group * panel_bytes);
+  Scratch scratch(memory);
+  auto* const packed_weights = scratch.take<uint8_t>(group * panel_bytes);
+  const PerThread own_packed(scratch,
+                             [&](Scratch& own) { return take_packed(own, rows, parts); });
+  if (scratch.counts_only()) return scratch.bytes();
   const int64_t blocks = (height + kRowsAtOnce - 1) / kRowsAtOnce;
 #pragma omp parallel
   {
-    static thread_local std::vector<Packed> packed;
-    if (static_cast<int>(packed.size()) < parts) packed.resize(parts);
+    const std::vector<Packed> packed = own_packed.own();
     for (int64_t start = 0; start < panels; start += group) {
       const int64_t here = std::min(group, panels - start);
 #pragma omp for schedule(dynamic, 4)
@@ -222,7 +233,7 @@ void products(const Rows* rows, const Weights* weights, int parts, int64_t heigh
             for (int p = 0; p < parts; ++p) {
               const int64_t length = groups(rows[p].width);
               alignas(64) int32_t sums[kRows * kCols];
-              tile(packed[p].codes.data() + r * 4 * length,
+              tile(packed[p].codes + r * 4 * length,
                    packed_weights + panel * panel_bytes + places[p], length, sums);
               scale(sums, packed[p].own + r, packed[p].factors + r, in_tile, p == 0, made);
             }
@@ -232,35 +243,39 @@ void products(const Rows* rows, const Weights* weights, int parts, int64_t heigh
       }
     }
   }
+  return scratch.bytes();
 }
 
 }  // namespace
 
 // y [height, out] = (codes weights') * scales * weight_scale; `wide` asks for fp32, else bf16.
-extern "C" void bitnet_product(const int8_t* codes, const float* scales, const uint8_t* weights,
-                               const float* weight_scale, int64_t height, int64_t out, int64_t in,
-                               int wide, void* y) {
+extern "C" int64_t bitnet_product(const int8_t* codes, const float* scales,
+                                  const uint8_t* weights, const float* weight_scale,
+                                  int64_t height, int64_t out, int64_t in, int wide, void* y,
+                                  uint8_t* memory) {
   const Rows rows{codes, scales, nullptr, in};
   const Weights factors{weights, *weight_scale, out, in, false};
-  if (wide) products(&rows, &factors, 1, height, out, static_cast<float*>(y));
-  else products(&rows, &factors, 1, height, out, static_cast<uint16_t*>(y));
+  if (wide) return products(&rows, &factors, 1, height, out, static_cast<float*>(y), memory);
+  return products(&rows, &factors, 1, height, out, static_cast<uint16_t*>(y), memory);
 }
 
 // dx [height, in] is the sum over the parts of (gradient weights) * weight_scale, every row of a
 // gradient rounded to 8 bits; gradients and dx in fp32 if `wide`, else in bf16.
-extern "C" void bitnet_rounded_input_gradient(int parts, const void* const* gradients,
-                                              const uint8_t* const* weights,
-                                              const float* const* weight_scales,
-                                              const int64_t* outs, int64_t height, int64_t in,
-                                              int wide, void* dx) {
+extern "C" int64_t bitnet_rounded_input_gradient(int parts, const void* const* gradients,
+                                                 const uint8_t* const* weights,
+                                                 const float* const* weight_scales,
+                                                 const int64_t* outs, int64_t height, int64_t in,
+                                                 int wide, void* dx, uint8_t* memory) {
   std::vector<Rows> rows;
   std::vector<Weights> factors;
   for (int p = 0; p < parts; ++p) {
     rows.push_back({nullptr, nullptr, gradients[p], outs[p]});
     factors.push_back({weights[p], *weight_scales[p], outs[p], in, true});
   }
-  if (wide) products(rows.data(), factors.data(), parts, height, in, static_cast<float*>(dx));
-  else products(rows.data(), factors.data(), parts, height, in, static_cast<uint16_t*>(dx));
+  const Rows* const each = rows.data();
+  const Weights* const factor = factors.data();
+  if (wide) return products(each, factor, parts, height, in, static_cast<float*>(dx), memory);
+  return products(each, factor, parts, height, in, static_cast<uint16_t*>(dx), memory);
 }
 
 extern "C" int bitnet_runs_here() {

@@ -17,6 +17,7 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor
 
+from bitnet.native import run_with_scratch
 from bitnet.quant.activation import gradient_codes
 from bitnet.quant.engines.cpu.kernels import load, multiplies_bf16, why_not
 from bitnet.quant.engines.packed_rows import packed_rows, unpack_rows
@@ -33,7 +34,8 @@ def product(
         return sums.mul_(x_scale * w_scale).to(dtype)
     x_codes, x_scale, w_codes = x_codes.contiguous(), x_scale.contiguous(), _packed(w_codes)
     y = torch.empty(x_codes.shape[0], w_codes.shape[0], dtype=dtype)
-    load().bitnet_product(
+    run_with_scratch(
+        load().bitnet_product,
         *map(_address, (x_codes, x_scale, w_codes, w_scale)),
         *map(ctypes.c_int64, (*y.shape, x_codes.shape[1])),
         ctypes.c_int(dtype == torch.float32),
@@ -64,9 +66,10 @@ def input_gradient(
     )
     if rounded:
         wide = ctypes.c_int(dtype == torch.float32)
-        load().bitnet_rounded_input_gradient(*operands, wide, _address(dx))
+        kernel = load().bitnet_rounded_input_gradient
+        run_with_scratch(kernel, *operands, wide, _address(dx))
     else:
-        load().bitnet_input_gradient(*operands, _address(dx))
+        run_with_scratch(load().bitnet_input_gradient, *operands, _address(dx))
     return dx
 
 
@@ -76,7 +79,8 @@ def weight_gradient(g: Tensor, x_codes: Tensor, x_scale: Tensor, dtype: torch.dt
         return (g.t() @ (x_codes.float() * x_scale).to(g.dtype)).to(dtype)
     g, x_codes, x_scale = g.contiguous(), x_codes.contiguous(), x_scale.contiguous()
     dw = torch.empty(g.shape[1], x_codes.shape[1])
-    load().bitnet_weight_gradient(
+    run_with_scratch(
+        load().bitnet_weight_gradient,
         *map(_address, (g, x_codes, x_scale)),
         *map(ctypes.c_int64, (len(g), *dw.shape)),
         _address(dw),

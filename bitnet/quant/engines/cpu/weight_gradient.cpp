@@ -9,7 +9,6 @@
 
 #include <algorithm>
 #include <cstdint>
-#include <vector>
 
 #include "bf16_tiles.h"
 #include "scratch.h"
@@ -73,14 +72,18 @@ void put(const Problem& p, const float* sums, int64_t row, int64_t column, bool 
 }  // namespace
 
 // dw [out, in] fp32 = gradient' (codes * scales), operands in bf16.
-extern "C" void bitnet_weight_gradient(const uint16_t* gradient, const int8_t* codes,
-                                       const float* scales, int64_t tokens, int64_t out,
-                                       int64_t in, float* dw) {
+extern "C" int64_t bitnet_weight_gradient(const uint16_t* gradient, const int8_t* codes,
+                                          const float* scales, int64_t tokens, int64_t out,
+                                          int64_t in, float* dw, uint8_t* memory) {
   const Problem problem{gradient, codes, scales, tokens, out, in};
   const int64_t panels = (in + kCols - 1) / kCols;
   const int64_t panel_bytes = kPairs * 4 * kCols;
   const int64_t group = pieces_at_once(panels, panel_bytes);
-  uint8_t* const packed_codes = scratch.get(group * panel_bytes);
+  Scratch scratch(memory);
+  auto* const packed_codes = scratch.take<uint8_t>(group * panel_bytes);
+  const PerThread own_rows(
+      scratch, [](Scratch& own) { return own.take<int32_t>(kTilesDown * kPairs * kRows); });
+  if (scratch.counts_only()) return scratch.bytes();
   const int64_t groups = (panels + group - 1) / group, steps = (tokens + kTokens - 1) / kTokens;
   // As many blocks for every thread, of as many tiles as can be: a narrow layer has few of them.
   const int64_t tiles = (out + kRows - 1) / kRows, threads = omp_get_max_threads();
@@ -88,7 +91,7 @@ extern "C" void bitnet_weight_gradient(const uint16_t* gradient, const int8_t* c
   const int64_t blocks = std::min(turns * threads, tiles);
 #pragma omp parallel
   {
-    static thread_local std::vector<int32_t> rows(kTilesDown * kPairs * kRows);
+    int32_t* const rows = own_rows.own();
     for (int64_t job = 0; job < steps * groups; ++job) {
       const int64_t token = job / groups * kTokens, count = std::min(kTokens, tokens - token);
       const int64_t start = job % groups * group, here = std::min(group, panels - start);
@@ -102,11 +105,11 @@ extern "C" void bitnet_weight_gradient(const uint16_t* gradient, const int8_t* c
         const int64_t end = std::min((block + 1) * tiles / blocks * kRows, out);
         for (int64_t row = first; row < end; row += kRows)
           pack_gradient(problem, token, count, row,
-                        rows.data() + (row - first) / kRows * kPairs * kRows);
+                        rows + (row - first) / kRows * kPairs * kRows);
         for (int64_t panel = 0; panel < here; ++panel) {
           for (int64_t row = first; row < end; row += kRows) {
             alignas(64) float sums[kRows * kCols];
-            tile(rows.data() + (row - first) / kRows * kPairs * kRows,
+            tile(rows + (row - first) / kRows * kPairs * kRows,
                  packed_codes + panel * panel_bytes, (count + 1) / 2, sums);
             put(problem, sums, row, (start + panel) * kCols, token == 0, dw);
           }
@@ -114,6 +117,7 @@ extern "C" void bitnet_weight_gradient(const uint16_t* gradient, const int8_t* c
       }
     }
   }
+  return scratch.bytes();
 }
 
 extern "C" int bitnet_has_bf16() { return __builtin_cpu_supports("avx512bf16"); }
