@@ -110,6 +110,7 @@ _BENCHES = {
             "threads": _whole,
             "compile": _text,
             "compile_mode": _text,
+            "cpu_allocator": _text,
             "peers": _file,
             "roofline": _flag,
         },

@@ -10,6 +10,7 @@ import lightning
 import torch
 from rich.console import Console
 
+from bitnet.commands.allocator import allocate
 from bitnet.commands.build import build_module, build_net, build_trainer
 from bitnet.commands.engines import engine_line
 from bitnet.commands.outputs import build_callbacks, build_loggers
@@ -50,6 +51,7 @@ def fit(
     if config.trainer.threads is not None:
         torch.set_num_threads(config.trainer.threads)
     lightning.seed_everything(config.seed, verbose=False)
+    allocate(config.trainer.cpu_allocator, device_type(config.trainer))
     net = build_net(config)
     checkpoint = run.latest_checkpoint()
     start = start_from(config, net) if checkpoint is None else run.record().get("init_from")

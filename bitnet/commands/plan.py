@@ -120,6 +120,7 @@ def _request(config: PlanConfig) -> Request:
             micro_batch=config.batch.micro,
             sequence_length=config.batch.sequence_length,
             passes=PassSpec(config.batch.loss_chunk, config.batch.recompute),
+            page_pool=config.trainer.cpu_allocator == "pages",
         ),
         device=device,
         devices=config.trainer.devices * config.trainer.nodes,

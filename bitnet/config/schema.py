@@ -124,6 +124,8 @@ class TrainerSpec:
             (one model shared out over all devices).
         sharding: of ``strategy=fsdp``: what travels between the devices.
         threads: CPU threads of torch; ``null`` leaves torch's choice.
+        cpu_allocator: of tensors on a CPU: ``pages`` (freed tensors' pages are moved to where new
+            ones want them, so that no memory lies idle between tensors) or ``system``.
         deterministic: refuse operations whose result varies from run to run.
     """
 
@@ -134,6 +136,7 @@ class TrainerSpec:
     sharding: ShardingSpec = field(default_factory=ShardingSpec)
     deterministic: bool = True
     threads: int | None = None
+    cpu_allocator: str = "pages"
 
 
 @dataclass

@@ -1,8 +1,8 @@
 """Builds CPU kernels with the C++ compiler that torch.compile needs too, once a machine.
 
-The sources are plain C++ without torch's headers, so a build takes seconds; the result is kept in
-the user's cache under a digest of everything it depends on. Where there is no compiler, or the
-processor lacks the instructions, the reason is kept instead, and public operations serve.
+The sources are C++ with at most a few of torch's headers, so a build takes seconds; the result is
+kept in the user's cache under a digest of everything it depends on. Where there is no compiler, or
+the processor lacks the instructions, the reason is kept instead, and public operations serve.
 """
 
 from __future__ import annotations
@@ -17,10 +17,13 @@ from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
 
+import torch
+
 SHARED = Path(__file__).parent
 COMPILERS = ("g++", "clang++", "c++")
-FLAGS = (
-    *("-O3", "-std=c++17", "-shared", "-fPIC", "-fopenmp"),
+FLAGS = ("-O3", "-std=c++17", "-shared", "-fPIC")
+KERNEL_FLAGS = (
+    "-fopenmp",
     # A fused multiply-add would round otherwise than the formula does.
     "-ffp-contract=off",
     *("-mavx512f", "-mavx512bw", "-mavx512dq", "-mavx512vl", "-mavx512vnni"),
@@ -39,14 +42,16 @@ class Library:
     Attributes:
         name: of the file, for people.
         folder: where all sources (``.cpp``) and headers (``.h``) are that only they need.
-        runs_here: name of its function that tells whether the processor has the instructions.
-        needs: those instructions, for people.
+        runs_here: name of its function that tells whether it can run on this machine.
+        needs: what a machine has to have for it, for people.
+        with_torch: whether it calls torch's own C++, rather than computes with wide registers.
     """
 
     name: str
     folder: Path
     runs_here: str
     needs: str
+    with_torch: bool = False
 
     def load(self) -> ctypes.CDLL:
         """The compiled library.
@@ -64,12 +69,20 @@ class Library:
         """Its files of one kind, in order."""
         return sorted(self.folder.glob(f"*{ending}"))
 
+    def flags(self) -> tuple[str, ...]:
+        """What the compiler is told besides the files."""
+        if not self.with_torch:
+            return (*FLAGS, *KERNEL_FLAGS)
+        home = Path(torch.__file__).parent
+        libraries = (f"-L{home / 'lib'}", "-lc10", f"-Wl,-rpath,{home / 'lib'}")
+        return (*FLAGS, f"-isystem{home / 'include'}", *libraries)
+
 
 @cache
 def _load(library: Library) -> ctypes.CDLL:
     loaded = ctypes.CDLL(str(built(library, _compiler())))
     if not getattr(loaded, library.runs_here)():
-        raise KernelUnavailableError(f"the processor has no {library.needs}")
+        raise KernelUnavailableError(f"this machine has no {library.needs}")
     return loaded
 
 
@@ -98,7 +111,9 @@ def built(library: Library, compiler: str) -> Path:
     """The file for these sources, compiler and flags; built if it is not there."""
     version = _run([compiler, "--version"])
     read = (*library.files(".cpp"), *library.files(".h"), *sorted(SHARED.glob("*.h")))
-    parts = (*(file.read_text() for file in read), version, *FLAGS)
+    parts = (*(file.read_text() for file in read), version, *library.flags())
+    if library.with_torch:
+        parts += (torch.__version__,)
     digest = hashlib.sha256("\n".join(parts).encode()).hexdigest()[:16]
     for folder in (cache_folder(), Path(tempfile.gettempdir()) / f"bitnet-{os.getuid()}"):
         path = folder / f"{library.name}-{digest}.so"
@@ -124,7 +139,8 @@ def _build(library: Library, compiler: str, path: Path) -> Path:
     sources = map(str, library.files(".cpp"))
     with tempfile.TemporaryDirectory(dir=path.parent) as folder:
         made = Path(folder) / path.name
-        _run([compiler, *FLAGS, f"-I{SHARED}", *sources, "-o", str(made)])
+        # Libraries to link with come after what needs them.
+        _run([compiler, f"-I{SHARED}", *sources, *library.flags(), "-o", str(made)])
         made.replace(path)  # whole or not at all: processes may build side by side
     return path
 

@@ -34,7 +34,8 @@ class Memory:
         logits: kept for backward, tokens x vocabulary.
         temporary: what the work of that moment adds.
         moment: what is being done then.
-        heap: freed blocks that the C library has not returned to the system (CPU).
+        heap: freed blocks that the C library has not returned to the system (CPU, if tensors come
+            from it).
     """
 
     masters: float
@@ -114,7 +115,7 @@ def memory(kept: Kept, holds: Holdings) -> Memory:
 
 
 def with_heap(needs: Memory) -> Memory:
-    """``needs`` as the system sees it on a CPU: freed memory partly stays with the process."""
+    """``needs`` if the C library allocates, which keeps part of what is freed."""
     passing = needs.activations + needs.weight_copies + needs.logits + needs.temporary
     passing += needs.masters  # gradients of all parameters, which are of the same size
     return replace(needs, heap=HEAP_SHARE * passing)

@@ -36,6 +36,7 @@ class Place:
         micro_batch: sequences a pass.
         sequence_length: tokens a sequence.
         passes: what a pass makes anew, and how it makes its loss.
+        page_pool: freed tensors leave nothing behind (CPU).
     """
 
     device: str
@@ -44,6 +45,7 @@ class Place:
     micro_batch: int
     sequence_length: int
     passes: PassSpec = field(default_factory=PassSpec)
+    page_pool: bool = True
 
 
 def trace(shape: ModelShape, linear: LinearSpec, place: Place) -> Kept:

@@ -155,7 +155,8 @@ def make_plan(request: Request) -> Plan:
 def memory_of(request: Request, holds: Holdings) -> Memory:
     """Memory of one device at the micro-batch of ``request``."""
     needs = memory(trace(request.shape, request.linear, request.place), holds)
-    return with_heap(needs) if request.place.device == "cpu" else needs
+    heap = request.place.device == "cpu" and not request.place.page_pool
+    return with_heap(needs) if heap else needs
 
 
 def _holdings(request: Request, net: Transformer, parameters: int) -> Holdings:

@@ -36,6 +36,7 @@ def fault(*overrides: str, config_dir: Path | None = None) -> str:
         ("logger.wandb.mode=onlin", ["logger.wandb.mode", "'online'"]),
         ("compile=of", ["compile", "always"]),
         ("compile_mode=max", ["compile_mode", "max-autotune"]),
+        ("trainer.cpu_allocator=page", ["trainer.cpu_allocator", "'pages'", "system"]),
         ("batch.recompute=every", ["batch.recompute", "every_2", "selective"]),
         ("batch.loss_chunk=-5", ["batch.loss_chunk", "-5", "negative"]),
         ("batch.loss_chunk=few", ["batch.loss_chunk", "'few'", "whole number"]),

@@ -2,6 +2,7 @@
 
 from dataclasses import replace
 
+import pytest
 import torch
 
 from bitnet.nn import LinearSpec
@@ -41,10 +42,11 @@ def test_memory_by_kind_adds_up() -> None:
     assert needs.heap == 0.0
 
 
-def test_one_device_has_no_buckets_and_a_cpu_has_a_heap() -> None:
-    cpu = replace(REQUEST.place, device="cpu")
+@pytest.mark.parametrize("pool", [True, False])
+def test_one_device_has_no_buckets_and_a_cpu_has_a_heap_unless_pages_move(pool: bool) -> None:
+    cpu = replace(REQUEST.place, device="cpu", page_pool=pool)
     plan = make_plan(replace(REQUEST, devices=1, device=DEVICES["cpu"], place=cpu))
-    assert plan.memory.buckets == 0.0 and plan.memory.heap > 0
+    assert plan.memory.buckets == 0.0 and (plan.memory.heap == 0) == pool
 
 
 def test_disk_holds_masters_state_and_looks() -> None:
