@@ -2,10 +2,9 @@
 
 A mid-size model, so large that its tensors dwarf the libraries, takes some optimizer steps in a
 fresh process; the process's peak less what was resident before the model was built is compared with
-the plan. On a CPU it is measured twice: as it is, and with the C library told to give every freed
-block back at once (``MALLOC_MMAP_THRESHOLD_``), when the resident set is the live tensors and
-nothing else. The first is held against the plan's total, the second against the total without the
-kind ``heap``. On CUDA both are the allocator's own peak.
+the plan. On a CPU it is measured twice: with tensors from the page pool, which is what training
+does (``trainer.cpu_allocator=pages``), and with those from the C library (``system``), for which
+the plan has the kind ``heap`` besides. On CUDA both are the allocator's own peak.
 
 Run it: ``bitnet bench plan_check output=FILE``
 """
@@ -15,7 +14,6 @@ from __future__ import annotations
 import argparse
 import gc
 import json
-import os
 import platform
 import subprocess
 import sys
@@ -27,11 +25,13 @@ from typing import Any
 
 import torch
 
+from bitnet.native import page_pool
 from bitnet.nn import LinearSpec, ModelShape, Transformer
 from bitnet.planning import DEVICES, OptimizerCost, Place, Request, make_plan
 
 LENGTH = 512
-RETURNING = {"MALLOC_MMAP_THRESHOLD_": "131072"}
+ALLOCATORS = {"pages": "", "system": "system_"}
+"""Allocators, and what the names of their numbers begin with; a GPU has its own, as the first."""
 DTYPES = {"bf16": torch.bfloat16, "fp32": torch.float32}
 
 
@@ -114,13 +114,20 @@ def peak(case: Case, device: str) -> int:
     return _status_bytes("VmHWM") - before
 
 
-def planned(case: Case, device: str) -> dict[str, float]:
+def planned(case: Case, device: str, allocator: str) -> dict[str, float]:
     """The plan's bytes by kind."""
     named = DEVICES["cpu" if device == "cpu" else "h200"]
     request = Request(
         shape=shape(),
         linear=LinearSpec(case.linear),
-        place=Place(device, DTYPES[case.compute], case.compiled, case.batch, LENGTH),
+        place=Place(
+            device,
+            DTYPES[case.compute],
+            case.compiled,
+            case.batch,
+            LENGTH,
+            page_pool=allocator == "pages",
+        ),
         device=named,
         devices=1,
         tokens=1_000_000,
@@ -148,24 +155,11 @@ def run(
     """
     rows = []
     for case in cases:
-        kinds = planned(case, device)
-        total = sum(kinds.values())
-        tensors = total - kinds["heap"]
-        resident = _in_fresh_process(case, device, {})
-        live = _in_fresh_process(case, device, RETURNING) if device == "cpu" else resident
-        rows.append(
-            {
-                "shape": "d512-l6-h8-f1408-v4096",
-                "contender": case.label,
-                "planned_bytes": int(total),
-                "peak_bytes": resident,
-                "ratio": round(total / resident, 3),
-                "planned_tensor_bytes": int(tensors),
-                "peak_tensor_bytes": live,
-                "tensor_ratio": round(tensors / live, 3),
-                "kinds": {name: int(size) for name, size in kinds.items()},
-            }
-        )
+        rows.append({"shape": "d512-l6-h8-f1408-v4096", "contender": case.label})
+        rows[-1] |= _against(case, device, "pages")
+        if device == "cpu":
+            other = _against(case, device, "system")
+            rows[-1] |= {f"system_{name}": value for name, value in other.items()}
         say(_line(rows[-1]))
     if output is not None:
         report = {"machine": _machine(device), "versions": _versions(), "rows": rows}
@@ -175,24 +169,36 @@ def run(
     return rows
 
 
-def _in_fresh_process(case: Case, device: str, environment: dict[str, str]) -> int:
+def _against(case: Case, device: str, allocator: str) -> dict[str, Any]:
+    """The plan and the measurement with one allocator of tensors."""
+    kinds = planned(case, device, allocator)
+    total, measured = sum(kinds.values()), _in_fresh_process(case, device, allocator)
+    return {
+        "planned_bytes": int(total),
+        "peak_bytes": measured,
+        "ratio": round(total / measured, 3),
+        "kinds": {name: int(size) for name, size in kinds.items()},
+    }
+
+
+def _in_fresh_process(case: Case, device: str, allocator: str) -> int:
     command = [sys.executable, "-m", "benchmarks.plan_check", "--device", device]
+    command += ["--cpu-allocator", allocator]
     command += ["--threads", str(torch.get_num_threads()), "--case", json.dumps(asdict(case))]
     root = Path(__file__).resolve().parent.parent
-    done = subprocess.run(
-        command, cwd=root, env={**os.environ, **environment}, check=True, capture_output=True
-    )
+    done = subprocess.run(command, cwd=root, check=True, capture_output=True)
     return int(done.stdout.decode().strip().splitlines()[-1])
 
 
 def _line(row: dict[str, Any]) -> str:
-    mib = 2**20
-    return (
-        f"{row['contender']:<34} peak {row['peak_bytes'] / mib:6.0f} MiB, planned "
-        f"{row['planned_bytes'] / mib:6.0f} ({row['ratio']:.3f}); tensors "
-        f"{row['peak_tensor_bytes'] / mib:6.0f}, planned {row['planned_tensor_bytes'] / mib:6.0f} "
-        f"({row['tensor_ratio']:.3f})"
-    )
+    parts = []
+    for name, prefix in ALLOCATORS.items():
+        if f"{prefix}peak_bytes" in row:
+            peak, plan = (row[f"{prefix}{key}_bytes"] / 2**20 for key in ("peak", "planned"))
+            parts.append(
+                f"{name} {peak:6.0f} MiB, planned {plan:6.0f} ({row[f'{prefix}ratio']:.3f})"
+            )
+    return f"{row['contender']:<34} {'; '.join(parts)}"
 
 
 def _markdown(report: dict[str, Any]) -> str:
@@ -201,20 +207,20 @@ def _markdown(report: dict[str, Any]) -> str:
         "",
         f"{report['rows'][0]['shape']}, AdamW, {report['machine']['name']}, "
         f"torch {report['versions']['torch']}; MiB. Made by `bitnet bench plan_check`, which says",
-        "how each is measured. *Peak* is the process; *tensors* is the same with freed blocks",
-        "returned to the system at once, against the plan without what malloc keeps.",
+        "how each is measured: peaks of the process, with tensors from the page pool (the default)",
+        "and from the C library (`trainer.cpu_allocator=system`).",
         "",
-        "| linear, compute, mode, batch | peak | planned | ratio | tensors | planned | ratio |",
+        "| linear, compute, mode, batch | pages | planned | ratio | system | planned | ratio |",
         "|---|---:|---:|---:|---:|---:|---:|",
     ]
     for row in report["rows"]:
         cells = [row["contender"]]
-        for measured, plan, ratio in (
-            ("peak_bytes", "planned_bytes", "ratio"),
-            ("peak_tensor_bytes", "planned_tensor_bytes", "tensor_ratio"),
-        ):
-            cells += [f"{row[key] / 2**20:,.0f}" for key in (measured, plan)]
-            cells.append(f"{row[ratio]:.3f}")
+        for prefix in ALLOCATORS.values():
+            if f"{prefix}peak_bytes" not in row:
+                cells += ["–"] * 3
+                continue
+            cells += [f"{row[f'{prefix}{key}_bytes'] / 2**20:,.0f}" for key in ("peak", "planned")]
+            cells.append(f"{row[f'{prefix}ratio']:.3f}")
         lines.append(f"| {' | '.join(cells)} |")
     return "\n".join(lines) + "\n"
 
@@ -243,9 +249,12 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--case", type=json.loads, required=True, help="print one peak; internal")
     parser.add_argument("--device", default="cpu")
+    parser.add_argument("--cpu-allocator", default="pages", choices=list(ALLOCATORS))
     parser.add_argument("--threads", type=int, default=torch.get_num_threads())
     args = parser.parse_args()
     torch.set_num_threads(args.threads)
+    if args.device == "cpu" and args.cpu_allocator == "pages":
+        page_pool.use_pages()
     print(peak(Case(**args.case), args.device))
 
 

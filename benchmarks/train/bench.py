@@ -30,6 +30,8 @@ from benchmarks.train.tables import show
 from benchmarks.train.task import Task, peers_folder
 from bitnet.config import ConfigError
 from bitnet.config.errors import nearest
+from bitnet.config.scale_out import ALLOCATORS
+from bitnet.native import page_pool
 from bitnet.planning.devices import published_peak
 from bitnet.training.compiling import COMPILE_MODES, GRAPH_MODES, MODES, resolve_compile
 from bitnet.training.peak import device_peak
@@ -39,6 +41,7 @@ _KNOWN = {
     "contenders": list(CONTENDERS),
     "device": ["cpu", "cuda"],
     "compile": list(MODES),
+    "cpu_allocator": list(ALLOCATORS),
     "compile_mode": [mode for mode in COMPILE_MODES if mode not in GRAPH_MODES],
     "plot": list(FORMATS),
 }
@@ -55,6 +58,7 @@ def run(
     device: str = "cpu",
     compile: str = "auto",
     compile_mode: str = "default",
+    cpu_allocator: str = "pages",
     peers: Path | None = None,
     roofline: bool = False,
     say: Callable[[str], None] = print,
@@ -72,6 +76,7 @@ def run(
         device: ``cpu`` or ``cuda``.
         compile: ``auto``, ``always`` or ``never``, as in training.
         compile_mode: of ``torch.compile``; those that record CUDA graphs serve no ternary model.
+        cpu_allocator: of tensors on a CPU, as in training: ``pages`` or ``system``.
         peers: folder of the peers that stand apart; ``None``: where ``make peers`` puts them.
         roofline: also count operations and bytes, measure peaks, and print the bounds.
         say: where lines go.
@@ -88,6 +93,7 @@ def run(
         device=[device],
         compile=[compile],
         compile_mode=[compile_mode],
+        cpu_allocator=[cpu_allocator],
         plot=[plot.suffix] if plot else [],
     )
     compiled = _compiled(compile, device, say)
@@ -99,6 +105,7 @@ def run(
         threads=torch.get_num_threads(),
         compiled=compiled,
         compile_mode=compile_mode,
+        cpu_allocator=_allocator(cpu_allocator, device, say),
         peers=str(peers.expanduser().absolute()) if peers else peers_folder(),
     )
     peak = device_peak(torch.device(device), torch.bfloat16, published_peak)
@@ -123,6 +130,7 @@ def run(
             "contenders": None if tuple(contenders) == tuple(CONTENDERS) else ",".join(contenders),
             "compile": None if compile == "auto" else compile,
             "compile_mode": None if compile_mode == "default" else compile_mode,
+            "cpu_allocator": None if cpu_allocator == "pages" else cpu_allocator,
         }
         # After each shape: an hour's work is not lost with the last one.
         write(report_of(asked, task, rows, peak.source, bounds), output, plot, say)
@@ -147,6 +155,14 @@ def _compiled(mode: str, device: str, say: Callable[[str], None]) -> bool:
         raise ConfigError(str(error)) from error
     say(how)
     return compiled
+
+
+def _allocator(name: str, device: str, say: Callable[[str], None]) -> str:
+    """What all processes will use, decided once."""
+    if device == "cpu" and name == "pages" and (reason := page_pool.why_not()) is not None:
+        say(f"memory: the C library's, not a pool of pages: {reason}")
+        return "system"
+    return name
 
 
 def _sized(shape: Shape, batch: int | None) -> Shape:

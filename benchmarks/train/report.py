@@ -43,12 +43,16 @@ def report_of(
     gpu = torch.cuda.get_device_name() if task.device == "cuda" else None
     report = {
         "command": f"bitnet bench train {said}",
-        "machine": machine() | {"threads": task.threads, "gpu": gpu},
+        "machine": machine() | {"threads": task.threads, "gpu": gpu, **_allocator(task)},
         "versions": versions(task.peers),
         "mfu": {"formula": MFU_FORMULA, "peak": peak},
         "rows": rows,
     }
     return report | ({"roofline": bounds} if bounds else {})
+
+
+def _allocator(task: Task) -> dict[str, str]:
+    return {"cpu_allocator": task.cpu_allocator} if task.device == "cpu" else {}
 
 
 def versions(folder: str) -> dict[str, str | None]:

@@ -68,7 +68,7 @@ def markdown(report: dict[str, Any]) -> str:
         "",
         f"Made by `{report['command']}` on {machine['gpu'] or machine['cpu']}, "
         f"{machine['threads']} threads, torch {report['versions']['torch']}, Python "
-        f"{report['versions']['python']}.",
+        f"{report['versions']['python']}{_allocator(machine)}.",
         "[docs/bench_train.md](../../docs/bench_train.md) says what is measured and how.",
     ]
     for title, group in groupby(report["rows"], key=lambda row: row["shape"]):
@@ -81,6 +81,11 @@ def markdown(report: dict[str, Any]) -> str:
     for title, bound in report.get("roofline", {}).items():
         lines += ["", f"## Roofline of {title}", "", "```text", *bound["text"], "```"]
     return "\n".join(lines).rstrip() + "\n"
+
+
+def _allocator(machine: dict[str, Any]) -> str:
+    name = machine.get("cpu_allocator")
+    return f", tensors allocated by `cpu_allocator={name}`" if name else ""
 
 
 def _notes(rows: list[Row]) -> list[str]:

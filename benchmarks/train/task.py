@@ -27,6 +27,7 @@ class Task:
         compiled: whether contenders that can be compiled are.
         compile_mode: of ``torch.compile``, for those that are.
         peers: folder of the peers that stand apart.
+        cpu_allocator: ``pages`` or ``system``, as in training.
     """
 
     contender: str
@@ -36,6 +37,7 @@ class Task:
     compiled: bool = True
     compile_mode: str = "default"
     peers: str = field(default_factory=peers_folder)
+    cpu_allocator: str = "pages"
 
     @staticmethod
     def from_json(text: str) -> Task:

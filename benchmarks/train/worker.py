@@ -21,6 +21,7 @@ from benchmarks.train.contender import Contender
 from benchmarks.train.roster import CONTENDERS
 from benchmarks.train.task import Task
 from benchmarks.train.training import Training, warm_up
+from bitnet.native import page_pool
 from bitnet.quant import EngineUnavailableError
 
 _WARM_STEPS = 2
@@ -48,6 +49,8 @@ class Worker:
             part of it that is tensors), ``free_bytes`` of the device now, ``page_faults`` of one
             step, ``loss`` of the first step, and ``note``.
         """
+        if self.task.device == "cpu" and self.task.cpu_allocator == "pages":
+            page_pool.use_pages()
         self.contender.load(self.task)
         compiled = self.task.compiled and self.contender.compiles
         warm_up(self.task.device, compiled)
