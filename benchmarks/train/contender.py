@@ -16,6 +16,7 @@ class Contender:
         kind: "dense" (the measure), "ours", "naive" (what people write by hand) or "peer".
         compute: dtype of activations and products.
         compiles: whether it is compiled where the others are.
+        cpu_allocator: of its tensors on a CPU; empty: what the task says.
         note: what has to be known about its number; empty if nothing.
     """
 
@@ -23,6 +24,7 @@ class Contender:
     kind = "peer"
     compute = torch.bfloat16
     compiles = True
+    cpu_allocator = ""
     note = ""
 
     def why_not(self, task: Task) -> str | None:

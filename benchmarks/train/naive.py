@@ -34,7 +34,8 @@ class Naive(Swapped):
     kind = "naive"
     compute = torch.float32
     compiles = False
-    note = "fp32 and eager, as it is written by hand"
+    cpu_allocator = "system"
+    note = "fp32 and eager, as it is written by hand, with torch's own allocator"
 
     def layer(self, in_features: int, out_features: int) -> nn.Module:
         """See :class:`Swapped`."""

@@ -49,7 +49,8 @@ class Worker:
             part of it that is tensors), ``free_bytes`` of the device now, ``page_faults`` of one
             step, ``loss`` of the first step, and ``note``.
         """
-        if self.task.device == "cpu" and self.task.cpu_allocator == "pages":
+        allocator = self.contender.cpu_allocator or self.task.cpu_allocator
+        if self.task.device == "cpu" and allocator == "pages":
             page_pool.use_pages()
         self.contender.load(self.task)
         compiled = self.task.compiled and self.contender.compiles

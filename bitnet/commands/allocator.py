@@ -17,6 +17,6 @@ def allocate(name: str, device: str) -> None:
     try:
         page_pool.use_pages()
     except (KernelUnavailableError, OSError) as error:
-        _log.warning("memory: the C library's, not a pool of pages: %s", error)
+        _log.info("memory: the C library's, not a pool of pages: %s", error)
         return
     _log.info("memory: tensors come from a pool of pages")

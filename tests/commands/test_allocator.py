@@ -45,5 +45,5 @@ def test_where_there_is_none_the_run_goes_on_and_says_why(
 
     monkeypatch.setattr(page_pool, "use_pages", refuse)
     assert _said(caplog, "pages", "cpu") == [
-        ("WARNING", "memory: the C library's, not a pool of pages: no compiler")
+        ("INFO", "memory: the C library's, not a pool of pages: no compiler")
     ]

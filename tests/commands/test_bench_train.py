@@ -25,6 +25,7 @@ from benchmarks.train.task import Task
 from benchmarks.train.worker import Worker, brief, serve
 from bitnet.commands.bench import bench
 from bitnet.config import ConfigError
+from bitnet.native import page_pool
 from bitnet.nn import LinearSpec, Transformer
 from bitnet.quant import EngineUnavailableError
 
@@ -39,7 +40,7 @@ def test_a_tiny_run_with_a_peer_that_is_not_installed(
     bench(
         [
             *("train", "shapes=tiny", "rounds=3", "threads=1", "compile=never", "roofline=true"),
-            *("contenders=bitnet int8,pypi bitnet", f"peers={tmp_path}"),
+            *("contenders=bitnet int8,pypi bitnet", f"peers={tmp_path}", "cpu_allocator=system"),
             *(f"output={output}", f"plot={plot}"),
         ]
     )
@@ -58,6 +59,8 @@ def test_a_tiny_run_with_a_peer_that_is_not_installed(
     assert report["versions"]["torch"] == version("torch") and report["machine"]["threads"] == 1
     assert "roofline" in report and "shapes=tiny" in report["command"]
     assert '"contenders=bitnet int8,pypi bitnet"' in report["command"]
+    assert "cpu_allocator=system" in report["command"]
+    assert report["machine"]["cpu_allocator"] == "system"
     printed = capsys.readouterr().out
     assert ABSENT in printed and max(map(len, printed.splitlines())) <= 100
     page = output.with_suffix(".md").read_text()
@@ -93,6 +96,21 @@ def test_a_peer_that_cannot_be_compiled_runs_eagerly_and_says_so(
     assert facts["peak_bytes"] > 0 and facts["free_bytes"] > 0 and facts["loss"] > 0
     with pytest.raises(RuntimeError, match="cannot be traced"):  # ours must compile
         Worker(Task("ours"), Broken("ours")).start()
+
+
+@pytest.mark.skipif(page_pool.why_not() is not None, reason="there is no pool here")
+@pytest.mark.parametrize(
+    ("own", "asked", "pages"),
+    [("", "pages", True), ("", "system", False), ("system", "pages", False)],
+)
+def test_tensors_come_from_where_task_and_contender_say(own: str, asked: str, pages: bool) -> None:
+    contender = Broken("peer", ValueError("enough"))
+    contender.cpu_allocator = own
+    page_pool.use_system()
+    with pytest.raises(ValueError, match="enough"):
+        Worker(Task("x", TINY, compiled=False, cpu_allocator=asked), contender).start()
+    assert page_pool.uses_pages() == pages
+    page_pool.use_system()
 
 
 def test_what_a_worker_dies_of_is_an_answer_in_one_line() -> None:
@@ -204,6 +222,7 @@ def test_contenders_take_turns_in_groups_that_memory_holds(
         ("device=gpu", "cpu, cuda"),
         ("compile=yes", "auto, always, never"),
         ("compile_mode=max-autotune", "max-autotune-no-cudagraphs"),
+        ("cpu_allocator=page", "did you mean 'pages'"),
         ("plot=ratios.jpg", ".png"),
         ("roofline=1", "neither true nor false"),
         ("threads=0", "above 0"),

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import ctypes
+import sys
 from dataclasses import dataclass
 from pathlib import Path
 
-from bitnet.native.build import Library
+from bitnet.native.build import KernelUnavailableError, Library
 
 _LIBRARY = Library("pages", Path(__file__).parent, "bitnet_moves_pages", "Linux", with_torch=True)
+_ELSEWHERE = "" if sys.platform == "linux" else f"{sys.platform} cannot move pages as Linux can"
 _in_use = False  # as the library has it, without building one to ask
 
 
@@ -43,7 +45,7 @@ class _Counts(ctypes.Structure):
 
 def why_not() -> str | None:
     """Why there is no pool in this process, or ``None`` if there can be one."""
-    return _LIBRARY.why_not()
+    return _ELSEWHERE if _ELSEWHERE else _LIBRARY.why_not()
 
 
 def use_pages() -> None:
@@ -55,6 +57,8 @@ def use_pages() -> None:
         KernelUnavailableError: there is no compiler, it failed, or this is not Linux.
     """
     global _in_use
+    if _ELSEWHERE:
+        raise KernelUnavailableError(_ELSEWHERE)
     _LIBRARY.load().bitnet_use_pages()
     _in_use = True
 
