@@ -60,7 +60,11 @@ class PageAllocator final : public c10::Allocator {
   }
 };
 
-PageAllocator allocator;
+// As long-lived as the pool.
+PageAllocator& allocator() {
+  static PageAllocator* const made = new PageAllocator;
+  return *made;
+}
 
 void hold() { pages().guard().lock(); }
 void let_go() { pages().guard().unlock(); }
@@ -71,7 +75,7 @@ extern "C" void bitnet_use_pages() {
   static const int watched = pthread_atfork(hold, let_go, let_go);
   (void)watched;
   in_use = true;
-  c10::SetCPUAllocator(&allocator);
+  c10::SetCPUAllocator(&allocator());
 }
 
 // Tensors that are there stay where they are.
