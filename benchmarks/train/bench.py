@@ -30,7 +30,7 @@ from benchmarks.train.tables import show
 from benchmarks.train.task import Task, peers_folder
 from bitnet.config import ConfigError
 from bitnet.config.errors import nearest
-from bitnet.config.scale_out import ALLOCATORS
+from bitnet.config.validate import ALLOCATORS
 from bitnet.native import page_pool
 from bitnet.planning.devices import published_peak
 from bitnet.training.compiling import COMPILE_MODES, GRAPH_MODES, MODES, resolve_compile

@@ -11,7 +11,6 @@ from bitnet.training.optimizers import Muon
 from bitnet.training.strategies import ShardingSpec
 
 STRATEGIES = ("auto", "ddp", "fsdp")
-ALLOCATORS = ("pages", "system")
 
 _NO_TENSOR_PARALLEL = (
     "trainer.strategy: 'fsdp_tp' is refused: cut within a layer, the scale of a weight (mean|W|) "
@@ -22,17 +21,6 @@ _NO_TENSOR_PARALLEL = (
 
 def trainer_problems(config: TrainConfig) -> list[str]:
     """What is wrong with ``trainer``, by itself and against the rest, a line a problem."""
-    return _strategy(config) + _allocator(config.trainer.cpu_allocator)
-
-
-def _allocator(name: str) -> list[str]:
-    if name in ALLOCATORS:
-        return []
-    hint, valid = nearest(name, list(ALLOCATORS)), ", ".join(ALLOCATORS)
-    return [f"trainer.cpu_allocator: '{name}' is unknown{hint} (valid: {valid})"]
-
-
-def _strategy(config: TrainConfig) -> list[str]:
     name = config.trainer.strategy
     if name == "fsdp_tp":
         return [_NO_TENSOR_PARALLEL]

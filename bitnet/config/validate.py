@@ -14,6 +14,7 @@ from bitnet.config.schema import TrainConfig
 from bitnet.nn import PassSpec, combination_problems
 from bitnet.training.compiling import COMPILE_MODES, MODES, graph_problems
 
+ALLOCATORS = ("pages", "system")
 WANDB_MODES = ("auto", "online", "offline", "disabled")
 
 
@@ -34,6 +35,8 @@ def find_problems(config: TrainConfig) -> list[str]:
     found += [f"linear.{line}" for line in combination_problems(config.model, config.linear)]
     found += _batch(config)
     found += trainer_problems(config)
+    if config.trainer.cpu_allocator not in ALLOCATORS:
+        found.append(_choice("trainer.cpu_allocator", config.trainer.cpu_allocator, ALLOCATORS))
     found += _against_budget(config)
     found += _cadences(config)
     if config.compile not in MODES:
