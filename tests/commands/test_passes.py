@@ -7,6 +7,7 @@ import pytest
 
 from bitnet.cli import main
 from bitnet.commands.opened import open_model
+from bitnet.native import page_pool
 from bitnet.runs import CLOCK_COLUMNS, RunDirectory
 from tests.commands.conftest import tiny_overrides
 from tests.commands.test_ddp import finish
@@ -35,6 +36,17 @@ def test_memory_is_saved_without_changing_a_run(corpus: Path, tmp_path: Path) ->
     for row, expected in zip(chunked, plain, strict=True):
         assert row["train/loss"] == pytest.approx(expected["train/loss"], rel=1e-4)
     assert chunked[-1]["val/loss"] == pytest.approx(plain[-1]["val/loss"], rel=1e-4)
+
+
+@pytest.mark.skipif(page_pool.why_not() is not None, reason="there is no pool here")
+def test_a_run_takes_the_allocator_that_it_is_told(corpus: Path, tmp_path: Path) -> None:
+    """Its tensors are too small for the pool: that numbers stay is shown with larger ones."""
+    page_pool.use_pages()
+    _rows(corpus, tmp_path / "system", **{"trainer.cpu_allocator": "system"})
+    assert not page_pool.uses_pages()
+    _rows(corpus, tmp_path / "pages")
+    assert page_pool.uses_pages()
+    page_pool.use_system()
 
 
 def test_documents_are_apart_in_training_validation_and_evaluation(

@@ -32,6 +32,12 @@ def test_every_experiment_can_be_planned(name: str) -> None:
     assert made.duration.hours and made.limit.sentence
 
 
+def test_malloc_keeps_something_where_it_allocates() -> None:
+    small = ["model.vocab_size=512", "mix=llama", "device=cpu", "compile=never"]
+    assert plan(small).memory.heap == 0
+    assert plan([*small, "trainer.cpu_allocator=system"]).memory.heap > 0
+
+
 def test_the_published_3b_run() -> None:
     made = plan(["experiment=bitnet_3b_redpajama_100b", "device=h200", "devices=64", "price=3"])
     assert made.parameters["total"] == 3_324_381_440
