@@ -52,6 +52,16 @@ def test_another_source_is_another_build(compiler: Path, tmp_path: Path, name: s
     assert build.built(library, str(compiler)) != first
 
 
+def test_what_calls_torch_is_built_for_each_version_of_it(
+    compiler: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    libraries = [Library("x", tmp_path, "runs", "nothing", with_torch=on) for on in (True, False)]
+    first = [build.built(each, str(compiler)) for each in libraries]
+    monkeypatch.setattr(torch, "__version__", "99.0")
+    second = [build.built(each, str(compiler)) for each in libraries]
+    assert second[0] != first[0] and second[1] == first[1]
+
+
 def test_without_a_compiler_public_operations_serve(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("PATH", "")
     monkeypatch.delenv("CXX", raising=False)
